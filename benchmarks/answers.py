@@ -37,9 +37,9 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-import structlog
 from icalendar import Calendar
 
+from benchmarks import ground
 from benchmarks.outbound import document
 from gateway import sections
 from gateway import settings as configuration
@@ -258,18 +258,15 @@ def counted(store: Store, row: Row, number: int) -> Any:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = ground.options(__doc__, rounds=5)
     parser.add_argument("--answers", type=int, default=1_500)
     parser.add_argument("--participants", type=int, default=50, help="per follow-up")
     parser.add_argument("--batch", type=int, default=50)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--postgresql", action="store_true", help="instead of a SQLite file")
     parser.add_argument("--imap", action="store_true", help="out of a Dovecot")
     parser.add_argument("--profile", help="write what the first round of ours did to this file")
     chosen = parser.parse_args()
-    logging.disable(logging.INFO)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    number = chosen.answers // chosen.participants * chosen.participants
+    ground.quiet(logging.ERROR)
+    number = ground.whole(chosen.answers, chosen.participants)
     rows = {"bare loop": Row(), "received": Row()}
     with contextlib.ExitStack() as stack:
         cluster = stack.enter_context(postgres.running()) if chosen.postgresql else None
@@ -310,7 +307,7 @@ def main() -> None:
 
 
 def told(rows: dict[str, Row], number: int, chosen: argparse.Namespace) -> None:
-    where = "PostgreSQL" if chosen.postgresql else "SQLite"
+    where = ground.kind(postgresql=chosen.postgresql)
     print(
         f"{number} answers, {chosen.participants} participants per follow-up, batches of"
         f" {chosen.batch}{', out of Dovecot' if chosen.imap else ''}, {where},"

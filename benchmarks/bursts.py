@@ -11,7 +11,6 @@ standings in the store are counted.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import email
 import logging
@@ -26,9 +25,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import sqlalchemy as sa
-import structlog
 
-from benchmarks import answers, role
+from benchmarks import answers, ground, role
 from gateway.store import schema
 from gateway.store.engine import Store
 from tests.rig import dovecot, postgres
@@ -106,15 +104,12 @@ def measure(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = ground.options(__doc__)
     parser.add_argument("--answers", type=int, default=3_000)
     parser.add_argument("--participants", type=int, default=50, help="per follow-up")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--postgresql", action="store_true", help="instead of a SQLite file")
     chosen = parser.parse_args()
-    logging.disable(logging.INFO)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    number = chosen.answers // chosen.participants * chosen.participants
+    ground.quiet(logging.ERROR)
+    number = ground.whole(chosen.answers, chosen.participants)
     alone, row = list[float](), Row()
     with contextlib.ExitStack() as stack:
         cluster = stack.enter_context(postgres.running()) if chosen.postgresql else None
@@ -139,7 +134,7 @@ def main() -> None:
             alone.append(time.monotonic() - began)
             with contextlib.closing(Store(copy)) as there:
                 measure(row, server, there, folder, mails)
-    where = "PostgreSQL" if chosen.postgresql else "SQLite"
+    where = ground.kind(postgresql=chosen.postgresql)
     print(f"a burst of {number} answers, {where}, {chosen.rounds} rounds, medians")
     print(f"{'':20}{'accepted in s':>16}{'median wait s':>16}{'slowest s':>16}{'CPU ms each':>16}")
     print(f"{'nobody reads':20}{statistics.median(alone):16.2f}")

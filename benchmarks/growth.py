@@ -10,26 +10,22 @@ elsewhere. The naive row counts the outbox by a condition that has no index.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import logging
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import sqlalchemy as sa
-import structlog
 
+from benchmarks import ground
 from gateway.actions import planning
 from gateway.answer import facts
 from gateway.model import Access, Actor
 from gateway.store import filters, inbox, journal, migrate, reading, rows
 from gateway.store.engine import Store
 from gateway.store.stated import Site
-from tests.rig import postgres
 from tests.store import crowd
 from tests.store.test_growth import SETTINGS, prepare, send
 
@@ -97,23 +93,19 @@ def filled(url: str, number: int) -> Store:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = ground.options(__doc__, rounds=5)
     parser.add_argument("--small", type=int, default=1_000)
     parser.add_argument("--large", type=int, default=200_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--postgresql", action="store_true", help="instead of a SQLite file")
     chosen = parser.parse_args()
-    logging.disable(logging.INFO)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    ground.quiet(logging.ERROR)
     sizes = (chosen.small, chosen.large)
     taken: dict[tuple[str, int], list[tuple[float, float]]] = {}
     with contextlib.ExitStack() as stack:
-        cluster = stack.enter_context(postgres.running()) if chosen.postgresql else None
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        stores = {}
-        for size in sizes:
-            url = cluster.create_database() if cluster else f"sqlite:///{folder}/{size}.db"
-            stores[size] = stack.enter_context(contextlib.closing(filled(url, size)))
+        database = stack.enter_context(ground.databases(postgresql=chosen.postgresql))
+        stores = {
+            size: stack.enter_context(contextlib.closing(filled(database(), size)))
+            for size in sizes
+        }
         for number in range(chosen.rounds + 1):
             for name, work in WORK.items():
                 for size, store in stores.items():
@@ -124,7 +116,7 @@ def main() -> None:
                         taken.setdefault((name, size), []).append(
                             (time.process_time() - cpu, time.perf_counter() - wall)
                         )
-    print(f"{'PostgreSQL' if cluster else 'SQLite'}, {chosen.rounds} rounds, medians in ms")
+    print(f"{ground.kind(postgresql=chosen.postgresql)}, {chosen.rounds} rounds, medians in ms")
     head = [f"{what} {size}" for size in sizes for what in ("CPU", "wall")]
     print(f"{'':24}{''.join(f'{one:>14}' for one in head)}{'CPU ratio':>12}{'wall':>8}")
     for name in WORK:

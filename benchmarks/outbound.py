@@ -12,10 +12,8 @@ this program for each letter, which says more than the rate where other work sha
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
-import logging
 import re
 import statistics
 import subprocess
@@ -27,8 +25,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import structlog
-
+from benchmarks import ground
 from gateway import accounts
 from gateway import settings as configuration
 from gateway.actions import load, planning
@@ -38,7 +35,7 @@ from gateway.store import meta, migrate, outbox
 from gateway.store.engine import Store
 from gateway.writing import render
 from tests import rig
-from tests.rig import postgres, process
+from tests.rig import process
 
 SESSIONS = 20
 LOOK_SECONDS = 0.02
@@ -241,43 +238,31 @@ def table(rows: Mapping[str, Sequence[Spent]], letters: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--letters", type=int, default=2_000)
-    parser.add_argument("--participants", type=int, default=200, help="per follow-up")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = ground.of_letters(__doc__, 2_000, rounds=5)
     parser.add_argument("--line", type=int, default=0, help="round-trip time in milliseconds")
-    parser.add_argument("--postgresql", action="store_true", help="instead of a SQLite file")
     chosen = parser.parse_args()
-    logging.disable(logging.INFO)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    letters = chosen.letters // chosen.participants * chosen.participants
+    ground.quiet()
+    letters = ground.whole(chosen.letters, chosen.participants)
     rows: dict[str, list[Spent]] = {REFERENCE: [], "planned": [], "sent": []}
     with contextlib.ExitStack() as stack:
         port, log = stack.enter_context(sink())
         port = stack.enter_context(line(port, chosen.line))
-        cluster = stack.enter_context(postgres.running()) if chosen.postgresql else None
-        octets = 0
+        database = stack.enter_context(ground.databases(postgresql=chosen.postgresql))
         for _ in range(chosen.rounds):
-            with tempfile.TemporaryDirectory() as folder:
-                url = (
-                    cluster.create_database()
-                    if cluster is not None
-                    else f"sqlite:///{folder}/store.db"
-                )
-                store, settings, planning_took = prepared(url, port, letters, chosen.participants)
-                octets, before = size(store, settings), arrived(log)
-                rows[REFERENCE].append(source(port, letters, octets))
-                between = arrived(log)
-                rows["sent"].append(asyncio.run(send(store, settings)))
-                rows["planned"].append(planning_took)
-                settled = sent(store)
-                store.close()
+            store, settings, took = prepared(database(), port, letters, chosen.participants)
+            octets, before = size(store, settings), arrived(log)
+            rows[REFERENCE].append(source(port, letters, octets))
+            between = arrived(log)
+            rows["sent"].append(asyncio.run(send(store, settings)))
+            rows["planned"].append(took)
+            settled = sent(store)
+            store.close()
             counts = (between - before, settled, arrived(log) - between)
             if counts != (letters,) * 3:
                 sys.exit(f"counted {counts} at the sink, in the store and at the sink again")
     print(
         f"{letters} letters of {octets} octets, {chosen.participants} participants per follow-up, "
-        f"{'PostgreSQL' if chosen.postgresql else 'SQLite'}, "
+        f"{ground.kind(postgresql=chosen.postgresql)}, "
         f"line of {chosen.line} ms, {chosen.rounds} rounds"
     )
     table(rows, letters)

@@ -11,28 +11,25 @@ counts.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import logging
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
-import structlog
 from sqlalchemy import event
 
+from benchmarks import ground
 from benchmarks.outbound import document
 from gateway import sections
 from gateway import settings as configuration
 from gateway.actions import deliveries, load, planning
 from gateway.store import migrate
 from gateway.store.engine import Store
-from tests.rig import postgres
 from tests.store.test_growth import GATEWAY, settled
 
 SIZES = (200, 50, 5)
@@ -148,24 +145,19 @@ def played(url: str, size: int, letters: int) -> dict[str, Cost]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = ground.options(__doc__)
     parser.add_argument("--letters", type=int, default=2_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--postgresql", action="store_true", help="instead of a SQLite file")
     chosen = parser.parse_args()
-    logging.disable(logging.INFO)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    ground.quiet(logging.ERROR)
     costs: dict[tuple[int, str], list[Cost]] = {}
     with contextlib.ExitStack() as stack:
-        cluster = stack.enter_context(postgres.running()) if chosen.postgresql else None
-        for number in range(chosen.rounds):
+        database = stack.enter_context(ground.databases(postgresql=chosen.postgresql))
+        for _ in range(chosen.rounds):
             for size in SIZES:
-                folder = stack.enter_context(tempfile.TemporaryDirectory())
-                url = cluster.create_database() if cluster else f"sqlite:///{folder}/{number}.db"
-                letters = chosen.letters // size * size
-                for what, cost in played(url, size, letters).items():
+                letters = ground.whole(chosen.letters, size)
+                for what, cost in played(database(), size, letters).items():
                     costs.setdefault((size, what), []).append(cost)
-    print(f"{'PostgreSQL' if cluster else 'SQLite'}, {chosen.rounds} rounds, medians")
+    print(f"{ground.kind(postgresql=chosen.postgresql)}, {chosen.rounds} rounds, medians")
     titles = ("CPU ms", "wall ms", "statements", "letters/s", "longest ms")
     print(f"{'per letter':32}{''.join(f'{title:>12}' for title in titles)}")
     for (size, what), row in costs.items():

@@ -10,18 +10,12 @@ says it took; the next begins when its queue is empty.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
-import logging
 import sys
-import tempfile
-from pathlib import Path
 
-import structlog
-
-from benchmarks import outbound, role
-from tests.rig import dovecot, postfix, postgres
+from benchmarks import ground, outbound, role
+from tests.rig import dovecot, postfix
 
 SESSIONS = 5
 TAKEN = "postfix/cleanup"
@@ -34,25 +28,19 @@ def taken(server: postfix.Server) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--letters", type=int, default=2_000)
-    parser.add_argument("--participants", type=int, default=200, help="per follow-up")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--postgresql", action="store_true", help="instead of a SQLite file")
-    chosen = parser.parse_args()
-    logging.disable(logging.INFO)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    letters = chosen.letters // chosen.participants * chosen.participants
+    chosen = ground.of_letters(__doc__, 2_000).parse_args()
+    ground.quiet()
+    letters = ground.whole(chosen.letters, chosen.participants)
     rows: dict[str, list[outbound.Spent]] = {outbound.REFERENCE: [], "sent": []}
     with contextlib.ExitStack() as stack:
         mail = stack.enter_context(dovecot.running())
         nowhere = dict.fromkeys(("*", *postfix.INVITEES), "discard:")
         server = stack.enter_context(postfix.running(mail, routes=nowhere))
-        cluster = stack.enter_context(postgres.running()) if chosen.postgresql else None
+        database = stack.enter_context(ground.databases(postgresql=chosen.postgresql))
         for _ in range(chosen.rounds):
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            url = cluster.create_database() if cluster else f"sqlite:///{folder}/store.db"
-            store, settings, _ = outbound.prepared(url, server.port, letters, chosen.participants)
+            store, settings, _ = outbound.prepared(
+                database(), server.port, letters, chosen.participants
+            )
             octets, before = outbound.size(store, settings), taken(server)
             rows[outbound.REFERENCE].append(outbound.source(server.port, letters, octets, SESSIONS))
             role.until(lambda: not server.queued())
@@ -63,7 +51,7 @@ def main() -> None:
             store.close()
             if counts != (letters,) * 3:
                 sys.exit(f"counted {counts} in Postfix, in the store and in Postfix again")
-    where = "PostgreSQL" if chosen.postgresql else "SQLite"
+    where = ground.kind(postgresql=chosen.postgresql)
     print(f"{letters} letters of {octets} octets into Postfix, {where}, {chosen.rounds} rounds")
     outbound.table(rows, letters)
 

@@ -1,6 +1,6 @@
 """A gateway with some of its roles, as a process of its own: what benchmarks measure from outside.
 
-python -m benchmarks.role FILE outbound
+python -m benchmarks.role FILE outbound [--no-hints]
 """
 
 from __future__ import annotations
@@ -10,31 +10,35 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gateway import settings as configuration
 from gateway.daemon import run
+from gateway.store import hint
 from gateway.store.engine import Store
 
 PATIENCE_SECONDS = 120.0
+NO_HINTS = "--no-hints"
+"""It does not hear of changes, and looks by the clock alone."""
 
 
 def configured(folder: Path, url: str, more: str) -> Path:
-    """The file of a gateway on this store; `more`: further sections."""
+    """The file of a gateway on this store, which logs only troubles; `more`: further sections."""
     file = folder / "gateway.toml"
     account = '[mail]\naddress = "invites@crm.example"\nname = "Firma AS"\n'
-    file.write_text(f'[store]\nurl = "{url}"\n{account}{more}', encoding="utf-8")
+    text = f'[store]\nurl = "{url}"\n{account}[log]\nlevel = "warning"\n{more}'
+    file.write_text(text, encoding="utf-8")
     return file
 
 
 @contextlib.contextmanager
-def running(file: Path, role: str) -> Iterator[int]:
+def running(file: Path, role: str, *options: str) -> Iterator[int]:
     """The gateway at work; its process number."""
-    command = [sys.executable, "-m", "benchmarks.role", str(file), role]
-    quiet = subprocess.DEVNULL
-    process = subprocess.Popen(command, stdout=quiet, stderr=quiet)
+    command = [sys.executable, "-m", "benchmarks.role", str(file), role, *options]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         yield process.pid
     finally:
@@ -60,8 +64,15 @@ def until(done: Callable[[], bool], seconds: float = 0.02) -> None:
         time.sleep(seconds)
 
 
+def _nothing(store: Store, over: threading.Event) -> Iterator[None]:
+    over.wait()
+    yield from ()
+
+
 def main() -> None:
-    file, role = sys.argv[1:]
+    file, role, *options = sys.argv[1:]
+    if NO_HINTS in options:
+        hint.marks = _nothing
     settings = configuration.load(Path(file))
     store = Store.configured(settings)
     run.run(settings, store, [role])

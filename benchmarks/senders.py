@@ -15,23 +15,27 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import logging
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import structlog
-
-from benchmarks import outbound, role
+from benchmarks import ground, outbound, role
 from gateway.store.engine import Store
-from tests.rig import postgres
 
 HEAD = 0.1
 """This part of the letters has arrived when the clock starts."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """So many whole gateways on one store, each with so many sender processes."""
+
+    gateways: int = 1
+    processes: int = 1
 
 
 @dataclass
@@ -63,8 +67,39 @@ def measure(row: Row, store: Store, files: Sequence[Path], log: Path, letters: i
         row.rates.append((last - already) / (time.monotonic() - began))
         row.cpu.append((sum(map(role.cpu, numbers)) - spent) / (last - already) * 1000)
         role.until(lambda: outbound.sent(store) == letters, 0.2)
-    if outbound.arrived(log) != last:
-        sys.exit(f"{outbound.arrived(log) - before} letters arrived instead of {letters}")
+    count(log, before, letters)
+
+
+def count(log: Path, before: int, letters: int) -> None:
+    """End the run unless so many letters have arrived since then."""
+    if (number := outbound.arrived(log) - before) != letters:
+        sys.exit(f"{number} letters arrived instead of {letters}")
+
+
+def compare(ways: Mapping[str, Way], chosen: argparse.Namespace) -> None:
+    """Letters leave in each of these ways, and then by `smtp-source`, round by round."""
+    ground.quiet()
+    letters = ground.whole(chosen.letters, chosen.participants)
+    rows = {name: Row() for name in ways}
+    reference = list[float]()
+    with contextlib.ExitStack() as stack:
+        port, log = stack.enter_context(outbound.sink())
+        database = stack.enter_context(ground.databases(postgresql=chosen.postgresql))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        for _ in range(chosen.rounds):
+            for name, way in ways.items():
+                url = database()
+                store, settings, _ = outbound.prepared(url, port, letters, chosen.participants)
+                octets = outbound.size(store, settings)
+                file = role.configured(folder, url, sending(port, way.processes))
+                measure(rows[name], store, [file] * way.gateways, log, letters)
+                store.close()
+            before = outbound.arrived(log)
+            reference.append(letters / outbound.source(port, letters, octets).seconds)
+            count(log, before, letters)
+    where = ground.kind(postgresql=chosen.postgresql)
+    print(f"{letters} letters of {octets} octets, {where}, {chosen.rounds} rounds")
+    told(rows, reference)
 
 
 def told(rows: dict[str, Row], reference: Sequence[float]) -> None:
@@ -81,34 +116,10 @@ def told(rows: dict[str, Row], reference: Sequence[float]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--letters", type=int, default=4_000)
-    parser.add_argument("--participants", type=int, default=200, help="per follow-up")
+    parser = ground.of_letters(__doc__, 4_000)
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--postgresql", action="store_true", help="instead of a SQLite file")
     chosen = parser.parse_args()
-    logging.disable(logging.INFO)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    letters = chosen.letters // chosen.participants * chosen.participants
-    rows = {f"{number} processes": Row() for number in chosen.processes}
-    reference = list[float]()
-    with contextlib.ExitStack() as stack:
-        port, log = stack.enter_context(outbound.sink())
-        cluster = stack.enter_context(postgres.running()) if chosen.postgresql else None
-        for _ in range(chosen.rounds):
-            for number, row in zip(chosen.processes, rows.values(), strict=True):
-                folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-                url = cluster.create_database() if cluster else f"sqlite:///{folder}/store.db"
-                store, settings, _ = outbound.prepared(url, port, letters, chosen.participants)
-                octets = outbound.size(store, settings)
-                file = role.configured(folder, url, sending(port, number))
-                measure(row, store, [file], log, letters)
-                store.close()
-            reference.append(letters / outbound.source(port, letters, octets).seconds)
-    where = "PostgreSQL" if chosen.postgresql else "SQLite"
-    print(f"{letters} letters of {octets} octets, {where}, {chosen.rounds} rounds")
-    told(rows, reference)
+    compare({f"{number} processes": Way(processes=number) for number in chosen.processes}, chosen)
 
 
 if __name__ == "__main__":

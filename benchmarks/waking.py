@@ -3,26 +3,21 @@
     python -m benchmarks.waking [--rounds 5] [--letters 20] [--postgresql]
 
 The daemon runs as a process of its own (`--only outbound`, coalescing off), with hints of changes
-and without; rows are written one by one
-over a connection of another program, at moments that have nothing to do with the daemon's. The
-clock is the same for both ends: the sink (aiosmtpd; there is one letter at a time) notes when it
-has answered. Rounds are interleaved; CPU time is the daemon's, over all of its round.
+and without; rows are written one by one over a connection of another program, at moments that have
+nothing to do with the daemon's. The clock is the same for both ends: the sink (aiosmtpd; there is
+one letter at a time) notes when it has answered. Rounds are interleaved; CPU time is the daemon's,
+over all of its round.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import queue
 import random
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,14 +26,15 @@ from typing import Any
 import sqlalchemy as sa
 from aiosmtpd.controller import Controller
 
-from benchmarks import role
+from benchmarks import ground, role
 from gateway import settings as configuration
 from gateway.actions import load
-from gateway.store import hint, migrate
+from gateway.store import migrate
 from gateway.store.engine import Store
-from tests.rig import postgres, process
+from tests.rig import process
 
 PATIENCE_SECONDS = 60.0
+WAYS = {"polling alone": [role.NO_HINTS], "with hints": []}
 INVITE = "INSERT INTO participant (follow_up, email, email_invite) VALUES ('m1', :address, TRUE)"
 DOCUMENT = {
     "associates": [{"key": "kari", "name": "Kari Nordmann", "email": "kari@crm.example"}],
@@ -68,56 +64,19 @@ class Row:
     wall: float = 0.0
 
 
-@contextlib.contextmanager
-def daemon(file: Path, *, hints: bool) -> Iterator[int]:
-    """The gateway's sender at work; its process number."""
-    command = [sys.executable, "-m", "benchmarks.waking", "--daemon", str(file)]
-    running = subprocess.Popen(
-        [*command, *([] if hints else ["--no-hints"])],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield running.pid
-    finally:
-        running.send_signal(signal.SIGTERM)
-        running.wait(PATIENCE_SECONDS)
-
-
-def serve(file: Path, *, hints: bool) -> None:
-    """What the daemon's process does."""
-    from gateway.daemon import run
-
-    if not hints:
-        hint.marks = _nothing
-    settings = configuration.load(file)
-    store = Store(settings.store.url)
-    run.run(settings, store, ["outbound"])
-    store.close()
-
-
-def _nothing(store: Store, over: threading.Event) -> Iterator[None]:
-    over.wait()
-    yield from ()
-
-
-def measure(row: Row, url: str, folder: Path, letters: int, *, hints: bool) -> None:
-    """One round on a store of its own."""
+def measure(row: Row, url: str, folder: Path, letters: int, *options: str) -> None:
+    """One round on a store of its own. `options`: of the daemon."""
     sink = Sink()
     controller = Controller(sink, hostname="127.0.0.1", port=process.free_port())
     controller.start()
-    file = folder / "gateway.toml"
-    file.write_text(
-        f'[store]\nurl = "{url}"\n[mail]\naddress = "invites@crm.example"\nname = "Firma AS"\n'
-        f'[smtp]\nhost = "127.0.0.1"\nport = {controller.port}\nsecurity = "none"\n'
-        "[outbound]\ncoalesce_seconds = 0\n"
-    )
+    section = f'[smtp]\nhost = "127.0.0.1"\nport = {controller.port}\nsecurity = "none"\n'
+    file = role.configured(folder, url, f"{section}[outbound]\ncoalesce_seconds = 0\n")
     store = Store(url)
     try:
         migrate.upgrade(store)
         with store.write() as connection:
             load.load(connection, DOCUMENT, configuration.load(file), datetime.now(UTC))
-        with daemon(file, hints=hints) as number:
+        with role.running(file, "outbound", *options) as number:
             invite(store, sink, "first")  # it is up, and has its connection
             before, began = role.cpu(number), time.monotonic()
             for one in range(letters):
@@ -142,26 +101,18 @@ def invite(store: Store, sink: Sink, who: str) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = ground.options(__doc__, rounds=5)
     parser.add_argument("--letters", type=int, default=20, help="of each round")
-    parser.add_argument("--postgresql", action="store_true", help="instead of a SQLite file")
-    parser.add_argument("--daemon", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--no-hints", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    if chosen.daemon:
-        serve(chosen.daemon, hints=not chosen.no_hints)
-        return
-    rows = {"polling alone": Row(), "with hints": Row()}
+    rows = {name: Row() for name in WAYS}
     with contextlib.ExitStack() as stack:
-        cluster = stack.enter_context(postgres.running()) if chosen.postgresql else None
+        database = stack.enter_context(ground.databases(postgresql=chosen.postgresql))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         for _ in range(chosen.rounds):
             for name, row in rows.items():
-                with tempfile.TemporaryDirectory() as folder:
-                    url = cluster.create_database() if cluster else f"sqlite:///{folder}/store.db"
-                    measure(row, url, Path(folder), chosen.letters, hints=name == "with hints")
+                measure(row, database(), folder, chosen.letters, *WAYS[name])
     print(
-        f"record committed → 250 to DATA, {'PostgreSQL' if cluster else 'SQLite'},"
+        f"record committed → 250 to DATA, {ground.kind(postgresql=chosen.postgresql)},"
         f" {chosen.rounds} rounds of {chosen.letters} letters"
     )
     print(f"{'':20}{'p50 ms':>10}{'p99 ms':>10}{'slowest':>10}{'CPU ms/letter':>16}{'CPU':>8}")
