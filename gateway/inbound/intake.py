@@ -17,7 +17,7 @@ from gateway import accounts, health, waiting
 from gateway import settings as configuration
 from gateway.actions import probing
 from gateway.errors import LeaseLost
-from gateway.inbound import process, reader
+from gateway.inbound import fetching, process, reader
 from gateway.store import inbox, invitations, leases, meta
 from gateway.store.engine import Connection, Store
 from gateway.store.inbox import Place
@@ -158,7 +158,7 @@ class Intake:
             found = inbox.cursor(connection, self._account, self._folder)
         return reader.Cursor(*found) if found is not None else None
 
-    def _take(self, batch: list[reader.Fetched]) -> list[tuple[reader.Fetched, reader.Folder]]:
+    def _take(self, batch: list[fetching.Fetched]) -> list[tuple[fetching.Fetched, reader.Folder]]:
         assert self._processor is not None
         received = [
             process.Received(
@@ -223,7 +223,7 @@ class Intake:
         with self._writing() as connection:
             inbox.advance(connection, self._account, self._folder, uidvalidity, uid)
 
-    def _place(self, one: reader.Fetched) -> Place:
+    def _place(self, one: fetching.Fetched) -> Place:
         return Place(self._account, self._folder, one.uidvalidity, one.uid)
 
     @contextlib.contextmanager

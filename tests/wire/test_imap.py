@@ -28,8 +28,9 @@ from pymap.imap import IMAPServer
 
 from gateway import sections
 from gateway.errors import ConfigurationError
-from gateway.inbound import imap, imap_syntax, reader
-from gateway.inbound.reader import Cursor, Fetched, Folder, Reader
+from gateway.inbound import fetching, imap, imap_syntax, reader
+from gateway.inbound.fetching import Fetched
+from gateway.inbound.reader import Cursor, Folder, Reader
 from tests.rig import dovecot as dovecot_server
 from tests.rig import mailbox
 from tests.wire import imap_peer
@@ -72,7 +73,9 @@ class Desk:
             self.cursor = Cursor(batch[0].uidvalidity, 0)
         self.cursor = Cursor(self.cursor.uidvalidity, max(self.cursor.uid, batch[-1].uid))
         self.tries.update(message.uid for message in batch if message.withheld)
-        put_off = {one.uid for one in batch if one.withheld and self.tries[one.uid] < reader.TRIES}
+        put_off = {
+            one.uid for one in batch if one.withheld and self.tries[one.uid] < fetching.TRIES
+        }
         good = [message for message in batch if message.uid not in self.refuse | put_off]
         self.left = sorted(
             {message.uid for message in batch if message.uid in self.refuse | put_off}
