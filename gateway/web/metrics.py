@@ -9,6 +9,7 @@ that nobody keeps the store busy with it.
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from http import HTTPStatus
 from ipaddress import ip_address, ip_network
 
@@ -90,6 +91,14 @@ def _processes(board: Board, others: Mapping[str, Vitals]) -> Iterable[Family]:
     """
     of: list[tuple[dict[str, str], Vitals]] = [({}, board.vitals())]
     of += [({"gateway": gateway}, measured) for gateway, measured in others.items()]
+
+    def told(label: str, look: Callable[[Vitals], Mapping[str, float | datetime]]) -> list[Sample]:
+        return [
+            Sample(_number(value), {label: name} | whose)
+            for whose, measured in of
+            for name, value in look(measured).items()
+        ]
+
     about = Sample(1, {"version": __version__})
     yield Family("info", "gauge", "The program that answers.", [about])
     yield Family(
@@ -102,32 +111,25 @@ def _processes(board: Board, others: Mapping[str, Vitals]) -> Iterable[Family]:
         "role_stops_total",
         "counter",
         "How often a part of a process ended unasked and was started again.",
-        [
-            Sample(number, {"role": role} | whose)
-            for whose, measured in of
-            for role, number in measured.stops.items()
-        ],
+        told("role", lambda measured: measured.stops),
     )
     yield Family(
         "mailbox_look_time_seconds",
         "gauge",
         "When a process looked at its mailbox last (Unix time).",
-        [
-            Sample(at.timestamp(), {"account": account} | whose)
-            for whose, measured in of
-            for account, at in measured.looks.items()
-        ],
+        told("account", lambda measured: measured.looks),
     )
     yield Family(
         "certificate_end_time_seconds",
         "gauge",
         "When the certificate of a mail server ends (Unix time).",
-        [
-            Sample(end.timestamp(), {"server": server} | whose)
-            for whose, measured in of
-            for server, end in measured.certificates.items()
-        ],
+        told("server", lambda measured: measured.certificates),
     )
+
+
+def _number(value: float | datetime) -> float:
+    """A moment as Unix time."""
+    return value.timestamp() if isinstance(value, datetime) else value
 
 
 def _wrong(troubles: Iterable[Condition]) -> list[Sample]:
