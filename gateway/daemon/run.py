@@ -43,7 +43,9 @@ log = structlog.get_logger(__name__)
 TIDY_SECONDS = 3600.0
 DIARY_SECONDS = 3600.0
 REMINDER_SECONDS = 15.0
-"""With what a lease lasts a minute: so soon another goes on where one that reminds was killed."""
+"""With the life of a lease this makes a minute, after which another gateway reminds where the one
+that did was killed.
+"""
 DECIDE_SECONDS = 60.0
 PURGE_SECONDS = 60.0
 PAGES_CAUGHT_UP = 20
