@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.mail import address
 from gateway.model import Method
+from gateway.store import chunks
 from gateway.store.schema import (
     associate,
     known_address,
@@ -181,13 +182,11 @@ def companions(connection: Connection, whose: Holder) -> Iterable[tuple[str, str
     """(follow-up, address) of everybody else in the follow-ups of this holder, removed ones too,
     learned addresses included.
     """
-    shared = sa.select(participant.c.follow_up).where(_rows_of(whose))
     somebody_else = (
         participant.c.person.is_distinct_from(whose.person)
         if whose.person is not None
         else participant.c.id != whose.participant
     )
-    other = sa.and_(participant.c.follow_up.in_(shared), somebody_else)
     where = participant.c.follow_up
     bare = sa.select(where, participant.c.email.label("address")).where(
         participant.c.email.is_not(None)
@@ -203,9 +202,13 @@ def companions(connection: Connection, whose: Holder) -> Iterable[tuple[str, str
         .join(invitation, invitation.c.participant == participant.c.id)
         .where(*STANDING)
     )
-    own = [one.where(other) for one in (bare, people, associates, invited)]
-    for query in (sa.union_all(*own), sa.union_all(*_joined(other, where))):
-        yield from ((row.follow_up, row.address) for row in connection.execute(query))
+    # By their keys: PostgreSQL takes whoever is in a subquery for somebody in many follow-ups, and
+    # reads the rows of all associates.
+    for keys in chunks.parts(follow_ups_of(connection, whose)):
+        other = sa.and_(where.in_(keys), somebody_else)
+        own = [one.where(other) for one in (bare, people, associates, invited)]
+        for query in (sa.union_all(*own), sa.union_all(*_joined(other, where))):
+            yield from ((row.follow_up, row.address) for row in connection.execute(query))
 
 
 def staff(connection: Connection) -> Iterable[str]:
