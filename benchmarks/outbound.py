@@ -25,13 +25,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from benchmarks import ground
-from gateway import accounts
 from gateway import settings as configuration
 from gateway.actions import load, planning
 from gateway.model import LetterState
 from gateway.outbound import worker
-from gateway.store import meta, migrate, outbox
+from gateway.store import meta, migrate, outbox, schema_letters
 from gateway.store.engine import Store
 from gateway.writing import render
 from tests import rig
@@ -40,6 +41,9 @@ from tests.rig import process
 SESSIONS = 20
 LOOK_SECONDS = 0.02
 REFERENCE = "smtp-source"
+IS_OPEN = sa.select(sa.exists().where(outbox.stands(schema_letters.outbox, *outbox.OPEN)))
+"""Whether a letter has not left yet. To count them would take a tenth of the time that is measured.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +184,7 @@ async def send(store: Store, settings: configuration.Settings) -> Spent:
     while not running.done():
         await asyncio.sleep(LOOK_SECONDS)
         with store.read() as connection:
-            if not outbox.follow_ups_waiting(connection, accounts.DEFAULT):
+            if not connection.execute(IS_OPEN).scalar_one():
                 break
     spent = Spent.since(began)
     stop.set()
