@@ -77,7 +77,7 @@ class Fetcher:
         self, session: imap.Session, uids: Sequence[int], stop: asyncio.Event
     ) -> AsyncGenerator[list[Fetched], None]:
         """These messages in order, as far as they still exist; until `stop`. Of each batch that is
-        dealt with, `took` is told before the next one is asked for.
+        dealt with, `took` is told.
         """
         start = 0
         while start < len(uids) and not stop.is_set():
@@ -284,6 +284,23 @@ class Fetcher:
     def _blame(self, uids: Iterable[int]) -> None:
         for uid in uids:
             self._trouble[uid] = self._trouble.get(uid, 0) + 1
+
+
+async def ahead(
+    batches: AsyncGenerator[list[Fetched], None],
+) -> AsyncGenerator[list[Fetched], None]:
+    """These batches, each while the next one is fetched already: the server works while we do. What
+    the next one meets is raised when its turn comes.
+    """
+    async with contextlib.aclosing(batches):
+        coming = asyncio.ensure_future(anext(batches, None))
+        try:
+            while batch := await coming:
+                coming = asyncio.ensure_future(anext(batches, None))
+                yield batch
+        finally:
+            coming.cancel()
+            await asyncio.wait({coming})
 
 
 def _arrival(told: datetime | None, raw: bytes, now: datetime) -> datetime:

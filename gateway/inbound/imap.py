@@ -234,13 +234,24 @@ class Session:
         self.idled = False
         self._layout = imap_syntax.Layout()
         self._ready: dict[str, str] = {}
+        self._turn = asyncio.Lock()
 
     async def ask(self, what: str, question: Coroutine[Any, Any, Any], *, hint: str = "") -> Any:
         """Awaits an answer that may take `timeout_seconds` since the last byte. Raises
-        `MailboxError` when the session is over; `hint`: what silence may mean.
+        `MailboxError` when the session is over; `hint`: what silence may mean. One question at a
+        time: who comes while another waits, waits for both.
         """
+        asked = False
+        try:
+            async with self._turn:
+                asked = self.wire.ended is None
+                return await self._answer(what, question, hint)
+        finally:
+            if not asked:
+                question.close()
+
+    async def _answer(self, what: str, question: Coroutine[Any, Any, Any], hint: str) -> Any:
         if self.wire.ended is not None:
-            question.close()
             raise self.wire.ended
         loop = asyncio.get_running_loop()
         quiet = self.options.timeout_seconds

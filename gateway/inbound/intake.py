@@ -67,17 +67,10 @@ class Intake:
         tokens = accounts.tokens(self._account, self._options)
         mailbox = reader.Reader(
             imap,
+            self,
             password=configuration.secret(imap, section),
             tokens=tokens,
             max_bytes=self._settings.inbound.max_bytes,
-            position=self._position,
-            take=self._take,
-            leftovers=self._leftovers,
-            unmoved=self._unmoved,
-            moved=self._moved,
-            since=self._since,
-            pass_over=self._pass_over,
-            changed=self._show,
         )
         while not stop.is_set():
             self._held = await asyncio.to_thread(self._lease)
@@ -125,7 +118,7 @@ class Intake:
         with self._writing() as connection:
             meta.note_read(connection, self._account, wish)
 
-    def _show(self, state: reader.State) -> None:
+    def changed(self, state: reader.State) -> None:
         """Say on the board how the reading goes. Nothing is said before the first try."""
         self._say_nothing()
         if state.last_error and state.again is not None:
@@ -133,16 +126,8 @@ class Intake:
             soon = health.settling(self._board.started, datetime.now(UTC))
             first = state.looked is not None and state.tries == 1
             lost = (first or soon) and not state.refused
-            self._board.report(
-                health.mailbox(
-                    self._account,
-                    state.since,
-                    state.tries,
-                    state.last_error,
-                    state.again,
-                    lost=lost,
-                )
-            )
+            failure = health.Failure(state.since, state.tries, state.last_error, state.again)
+            self._board.report(health.mailbox(self._account, failure, lost=lost))
         folder, why = state.unmoved
         if why:
             self._board.report(health.not_moved(self._account, folder, why))
@@ -151,14 +136,14 @@ class Intake:
         for what in ("mailbox", "folders"):
             self._board.clear(health.subject(what, self._account))
 
-    # Callbacks of the reader, each one transaction, in a worker thread
+    # What the reader asks of its desk
 
-    def _position(self) -> reader.Cursor | None:
+    def position(self) -> reader.Cursor | None:
         with self._store.read() as connection:
             found = inbox.cursor(connection, self._account, self._folder)
         return reader.Cursor(*found) if found is not None else None
 
-    def _take(self, batch: list[fetching.Fetched]) -> list[tuple[fetching.Fetched, reader.Folder]]:
+    def take(self, batch: list[fetching.Fetched]) -> list[tuple[fetching.Fetched, reader.Folder]]:
         assert self._processor is not None
         received = [
             process.Received(
@@ -166,7 +151,7 @@ class Intake:
             )
             for one in batch
         ]
-        position = self._position()
+        position = self.position()
         last = batch[-1]
         behind = (
             position is not None
@@ -188,7 +173,7 @@ class Intake:
             if result.outcome is not None
         ]
 
-    def _leftovers(self) -> list[int]:
+    def leftovers(self) -> list[int]:
         with self._store.read() as connection:
             found = inbox.cursor(connection, self._account, self._folder)
             return (
@@ -197,7 +182,7 @@ class Intake:
                 else []
             )
 
-    def _unmoved(self) -> list[tuple[int, int, reader.Folder]]:
+    def unmoved(self) -> list[tuple[int, int, reader.Folder]]:
         with self._store.read() as connection:
             return [
                 (uidvalidity, uid, reader.Folder(destination))
@@ -206,11 +191,11 @@ class Intake:
                 )
             ]
 
-    def _moved(self, uidvalidity: int, uids: list[int]) -> None:
+    def moved(self, uidvalidity: int, uids: list[int]) -> None:
         with self._writing() as connection:
             inbox.moved(connection, self._account, self._folder, uidvalidity, uids)
 
-    def _since(self) -> datetime | None:
+    def since(self) -> datetime | None:
         """When the first invitation was made; nothing before it is an answer to us. Now, if there
         is none yet. None: an earlier system sent some, and nobody knows when.
         """
@@ -219,7 +204,7 @@ class Intake:
                 return None
             return invitations.first(connection) or datetime.now(UTC)
 
-    def _pass_over(self, uidvalidity: int, uid: int) -> None:
+    def pass_over(self, uidvalidity: int, uid: int) -> None:
         with self._writing() as connection:
             inbox.advance(connection, self._account, self._folder, uidvalidity, uid)
 

@@ -13,10 +13,11 @@ import asyncio
 import contextlib
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Protocol
 
 import structlog
 
@@ -100,57 +101,66 @@ class Pace:
         return float(min(longest, first * 2 ** min(failures - 1, 30))) * (0.5 + chance / 2)
 
 
+class Desk(Protocol):
+    """Whoever a folder is read for. All but `changed` are one transaction each, called in a worker
+    thread.
+    """
+
+    def position(self) -> Cursor | None:
+        """The cursor; None before the first message."""
+
+    def take(self, batch: list[fetching.Fetched]) -> list[tuple[fetching.Fetched, Folder]]:
+        """Record effect, outcome and cursor of messages (ascending UIDs, at most `imap.UIDS`), and
+        say where each goes. What is left out failed for a reason of ours: the cursor passes it and
+        `leftovers` names it.
+        """
+
+    def leftovers(self) -> list[int]:
+        """UIDs, of the cursor's UIDVALIDITY, to be offered again; asked once per look."""
+
+    def unmoved(self) -> list[tuple[int, int, Folder]]:
+        """(uidvalidity, uid, folder) committed but perhaps not moved; asked after each connect, and
+        while moves fail.
+        """
+
+    def moved(self, uidvalidity: int, uids: list[int]) -> None:
+        """These need nothing more in the mailbox: moved, or gone, or of a former UIDVALIDITY. It
+        ends leftovers too.
+        """
+
+    def since(self) -> datetime | None:
+        """When the first message that can be an answer may have come, None if at any time; asked at
+        the first look.
+        """
+
+    def pass_over(self, uidvalidity: int, uid: int) -> None:
+        """The cursor begins behind this one."""
+
+    def changed(self, state: State) -> None:
+        """The reading goes better or worse; called in the loop's thread."""
+
+
 class Reader:
-    """Reads one folder for as long as it runs. The callbacks are synchronous, each one transaction,
-    called in a worker thread:
+    """Reads one folder for as long as it runs.
 
-    position   the cursor, None before the first message
-    take       records effect, outcome and cursor of messages (ascending UIDs, at most `imap.UIDS`)
-               and returns where each goes. What it leaves out failed for a reason of ours: the
-               cursor passes it and `leftovers` names it
-    leftovers  UIDs, of the cursor's UIDVALIDITY, to be offered again; asked once per look
-    unmoved    (uidvalidity, uid, folder) committed but perhaps not moved; asked after each
-               connect, and while moves fail
-    moved      these UIDs need nothing more in the mailbox: moved, or gone, or of a former
-               UIDVALIDITY. It ends leftovers too
-    since      when the first message that can be an answer may have come, None if at any time;
-               asked at the first look
-    pass_over  (uidvalidity, uid): the cursor begins behind this one
-
-    `changed` is called in the loop's thread whenever `state` changes for better or worse. `tokens`:
-    instead of `password` for `sign_in = "xoauth2"`. With `settings.move` off nothing is
-    moved, and `unmoved` and `moved` are not asked for moves. Raises `ConfigurationError` when
-    `ca_file` cannot be used.
+    `tokens`: instead of `password` for `sign_in = "xoauth2"`. With `options.move` off nothing is
+    moved, and the desk is not asked for moves. Raises `ConfigurationError` when `ca_file` cannot be
+    used.
     """
 
     def __init__(
         self,
         options: sections.Imap,
+        desk: Desk,
         *,
         password: str,
         max_bytes: int,
-        position: Callable[[], Cursor | None],
-        take: Callable[[list[fetching.Fetched]], list[tuple[fetching.Fetched, Folder]]],
-        leftovers: Callable[[], list[int]],
-        unmoved: Callable[[], list[tuple[int, int, Folder]]],
-        moved: Callable[[int, list[int]], None],
-        since: Callable[[], datetime | None] | None = None,
-        pass_over: Callable[[int, int], None] | None = None,
         tokens: accounts.Tokens | None = None,
         pace: Pace | None = None,
-        changed: Callable[[State], None] | None = None,
     ) -> None:
-        self._options = options
+        self._options, self._desk = options, desk
         self._password, self._tokens = password, tokens
         self._max_bytes = max_bytes
-        self._position, self._take, self._leftovers, self._unmoved, self._moved = (
-            position,
-            take,
-            leftovers,
-            unmoved,
-            moved,
-        )
-        self._since, self._pass_over = since, pass_over
         self._pace = pace or Pace()
         self._context = imap.tls(options)
         self._names = {
@@ -164,7 +174,6 @@ class Reader:
         self._owed = True
         self._woken = asyncio.Event()
         self._open: imap.Session | None = None
-        self._changed = changed
         self._idle_refusals = 0
         self._state = State(connected=False, since=datetime.now(UTC))
 
@@ -250,15 +259,15 @@ class Reader:
         """Everything above the cursor, again while more is announced, then what was left out
         before.
         """
-        cursor = await asyncio.to_thread(self._position)
+        cursor = await asyncio.to_thread(self._desk.position)
         self._recognise(session, cursor)
         if self._owed and self._options.move:
             await self._finish_moves(session)
         is_known = cursor is not None and cursor.uidvalidity == session.uidvalidity
-        left = await asyncio.to_thread(self._leftovers) if is_known else []
+        left = await asyncio.to_thread(self._desk.leftovers) if is_known else []
         alone = set[int]() if is_known else await self._leave_alone(session)
         if alone:
-            cursor = await asyncio.to_thread(self._position)
+            cursor = await asyncio.to_thread(self._desk.position)
         dealt = await self._deal_with_news(session, cursor, alone, stop)
         dealt += await self._deal_with_leftovers(session, left, stop)
         if not stop.is_set():
@@ -288,7 +297,7 @@ class Reader:
             dealt += await self._deal(session, uids, stop)
             if not session.news:
                 break
-            cursor = await asyncio.to_thread(self._position)
+            cursor = await asyncio.to_thread(self._desk.position)
         return dealt
 
     async def _deal_with_leftovers(
@@ -301,7 +310,7 @@ class Reader:
                 break
             there = await session.still_there(some)
             if gone := [uid for uid in some if uid not in there]:
-                await asyncio.to_thread(self._moved, session.uidvalidity, gone)
+                await asyncio.to_thread(self._desk.moved, session.uidvalidity, gone)
             dealt += await self._deal(session, sorted(there), stop)
         return dealt
 
@@ -317,26 +326,26 @@ class Reader:
         """At the first look at a folder: the messages from before there was anything to answer.
         They are neither read nor moved, and the cursor begins behind them.
         """
-        since = await asyncio.to_thread(self._since) if self._since is not None else None
+        since = await asyncio.to_thread(self._desk.since)
         if since is None:
             return set()
         day = since.date() - MARGIN
         old = set(await session.older(day))
         fresh = [uid for uid in await session.search(0) if uid not in old] if old else []
         behind = min(fresh) - 1 if fresh else max(old, default=0)
-        if old and behind > 0 and self._pass_over is not None:
+        if old and behind > 0:
             log.info("mailbox.old_mail_left_alone", messages=len(old), before=day.isoformat())
-            await asyncio.to_thread(self._pass_over, session.uidvalidity, behind)
+            await asyncio.to_thread(self._desk.pass_over, session.uidvalidity, behind)
         return old
 
     async def _deal(self, session: imap.Session, uids: Sequence[int], stop: asyncio.Event) -> int:
         """Offers these messages in order: the cursor must not pass one that was not offered."""
         dealt = 0
         placed: list[tuple[Folder, int]] = []
-        fetched = self._fetcher.batches(session, uids, stop)
+        fetched = fetching.ahead(self._fetcher.batches(session, uids, stop))
         async with contextlib.aclosing(fetched) as batches:
             async for batch in batches:
-                verdicts = await asyncio.to_thread(self._take, batch)
+                verdicts = await asyncio.to_thread(self._desk.take, batch)
                 self._fetcher.took(batch)
                 self._well()
                 dealt += len(verdicts)
@@ -356,13 +365,13 @@ class Reader:
         self._owed = False
         former: dict[int, list[int]] = defaultdict(list)
         current: list[tuple[Folder, int]] = []
-        for uidvalidity, uid, folder in await asyncio.to_thread(self._unmoved):
+        for uidvalidity, uid, folder in await asyncio.to_thread(self._desk.unmoved):
             if uidvalidity == session.uidvalidity:
                 current.append((folder, uid))
             else:
                 former[uidvalidity].append(uid)
         for uidvalidity, uids in former.items():
-            await asyncio.to_thread(self._moved, uidvalidity, uids)
+            await asyncio.to_thread(self._desk.moved, uidvalidity, uids)
         await self._move(session, current)
 
     async def _move(self, session: imap.Session, wanted: Iterable[tuple[Folder, int]]) -> None:
@@ -390,17 +399,15 @@ class Reader:
                     self._mark(replace(self._state, unmoved=complaint))
                     break
                 self._mark(replace(self._state, unmoved=("", "")))
-                await asyncio.to_thread(self._moved, session.uidvalidity, uids)
+                await asyncio.to_thread(self._desk.moved, session.uidvalidity, uids)
 
     # State
 
     def _mark(self, state: State) -> None:
         before, self._state = self._state, state
         # A look that finds all as it was is nothing to tell.
-        if self._changed is not None and replace(before, looked=None) != replace(
-            state, looked=None
-        ):
-            self._changed(state)
+        if replace(before, looked=None) != replace(state, looked=None):
+            self._desk.changed(state)
 
     def _well(self, looked: datetime | None = None) -> None:
         """Messages are read: it is not enough that the server lets us in."""

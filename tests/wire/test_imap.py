@@ -12,6 +12,7 @@ import contextlib
 import gc
 import logging
 import ssl
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -54,7 +55,8 @@ class Desk:
     left: list[int] = field(default_factory=list)
     refuse: set[int] = field(default_factory=set)
     tries: Counter[int] = field(default_factory=Counter)
-    since: datetime | None = None
+    begun: datetime | None = None
+    states: list[reader.State] = field(default_factory=list)
     broken: int = 0
     settled: list[tuple[int, int]] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -106,9 +108,11 @@ class Desk:
                 self.left = [other for other in self.left if other != uid]
         self._loop.call_soon_threadsafe(self._changed.set)
 
-    def first(self) -> datetime:
-        assert self.since is not None
-        return self.since
+    def since(self) -> datetime | None:
+        return self.begun
+
+    def changed(self, state: reader.State) -> None:
+        self.states.append(state)
 
     def pass_over(self, uidvalidity: int, uid: int) -> None:
         self.cursor = Cursor(uidvalidity, uid)
@@ -134,21 +138,13 @@ class Desk:
         max_bytes: int = 100_000,
         password: str = PASSWORD,
         pace: reader.Pace = HURRY,
-        changed: Callable[[reader.State], None] | None = None,
     ) -> Reader:
         return Reader(
             options,
+            self,
             password=password,
             max_bytes=max_bytes,
-            position=self.position,
-            take=self.take,
-            leftovers=self.leftovers,
-            unmoved=self.unmoved,
-            moved=self.moved,
-            since=self.first if self.since is not None else None,
-            pass_over=self.pass_over,
             pace=pace,
-            changed=changed,
         )
 
 
@@ -297,6 +293,42 @@ async def test_3000_messages_are_caught_up_in_bounded_portions(peer: Peer, desk:
     assert max(desk.batches) <= 50
     assert peer.largest_fetch <= 50
     assert len(peer.folders["Processed"]) == 3000
+
+
+async def test_the_next_messages_are_fetched_while_the_desk_takes_those_before(
+    peer: Peer, desk: Desk
+) -> None:
+    for _ in range(imap.UIDS + 1):
+        peer.add()
+    asked = threading.Event()
+    desk.place = lambda _: Folder.PROCESSED if asked.wait(WAIT_SECONDS) else Folder.STAY
+    peer.fail("BODY", passes, imap_peer.does(asked.set))
+    assert await once(desk.reader(options(peer.port))) == imap.UIDS + 1
+    assert len(peer.folders["Processed"]) == imap.UIDS + 1
+
+
+async def test_what_the_next_messages_meet_takes_nothing_of_those_before(
+    peer: Peer, desk: Desk
+) -> None:
+    for _ in range(imap.UIDS + 1):
+        peer.add()
+    peer.fail("BODY", passes, drop)
+    async with reading(desk.reader(options(peer.port))):
+        await desk.until(lambda: len(desk.settled) == imap.UIDS + 1)
+    assert desk.batches == [imap.UIDS, 1]
+    assert peer.signed_in == 2
+
+
+async def test_a_desk_that_fails_while_the_next_messages_come_is_offered_all_again(
+    peer: Peer, desk: Desk
+) -> None:
+    for _ in range(imap.UIDS + 1):
+        peer.add()
+    desk.broken = 1
+    async with reading(desk.reader(options(peer.port))):
+        await desk.until(lambda: len(desk.settled) == imap.UIDS + 1)
+    assert desk.batches == [imap.UIDS, 1]
+    assert peer.signed_in == 2
 
 
 async def test_one_fetch_asks_for_no_more_bytes_than_the_limit(peer: Peer, desk: Desk) -> None:
@@ -479,13 +511,12 @@ async def test_a_move_that_is_refused_is_tried_at_the_next_look_and_reading_goes
     no = says("{tag} NO [OVERQUOTA] the folder is full")
     peer.fail("MOVE", *[no] * 6)
     peer.add()
-    states: list[reader.State] = []
-    subject = desk.reader(options(peer.port, poll_seconds=0.05), changed=states.append)
+    subject = desk.reader(options(peer.port, poll_seconds=0.05))
     async with reading(subject):
         await desk.until(lambda: desk.settled == [(7, 1)])
         assert subject.state.connected
     refused = ("Processed", "[OVERQUOTA] the folder is full")
-    told = [(state.connected, state.unmoved) for state in states]
+    told = [(state.connected, state.unmoved) for state in desk.states]
     assert told == [(True, ("", "")), (True, refused), (True, ("", "")), (False, ("", ""))]
     assert desk.uids() == [1]
     assert peer.folders["Processed"] == [1]
@@ -887,7 +918,7 @@ async def test_mail_from_before_the_first_invitation_is_left_alone(
     new = [peer.add(), peer.add(date="12-Jul-2026 10:00:00 +0000")]
     late = peer.add(date="01-Feb-2019 10:00:00 +0000")  # moved in, with its own date
     new.append(peer.add())
-    desk.since = datetime(2026, 7, 14, tzinfo=UTC)
+    desk.begun = datetime(2026, 7, 14, tzinfo=UTC)
     subject = desk.reader(options(peer.port))
     assert await once(subject) == 3
     assert desk.uids() == new
@@ -903,7 +934,7 @@ async def test_mail_from_before_the_first_invitation_is_left_alone(
 async def test_where_all_is_old_the_cursor_begins_behind_it(peer: Peer, desk: Desk) -> None:
     for _ in range(3):
         peer.add(date="17-Jul-2026 02:44:25 +0200")
-    desk.since = datetime(2026, 9, 1, tzinfo=UTC)
+    desk.begun = datetime(2026, 9, 1, tzinfo=UTC)
     subject = desk.reader(options(peer.port))
     assert await once(subject) == 0
     assert (desk.cursor, len(peer.messages)) == (Cursor(7, 3), 3)
@@ -914,7 +945,7 @@ async def test_where_all_is_old_the_cursor_begins_behind_it(peer: Peer, desk: De
 async def test_a_folder_that_is_renumbered_is_read_from_the_first_invitation(
     peer: Peer, desk: Desk
 ) -> None:
-    desk.since, desk.cursor = datetime(2026, 7, 14, tzinfo=UTC), Cursor(6, 99)
+    desk.begun, desk.cursor = datetime(2026, 7, 14, tzinfo=UTC), Cursor(6, 99)
     peer.add(date="01-Feb-2019 10:00:00 +0000")
     peer.add()
     assert await once(desk.reader(options(peer.port))) == 1
@@ -1090,12 +1121,11 @@ async def test_each_failure_in_a_row_is_told_and_reading_alone_ends_it(
     peer: Peer, desk: Desk
 ) -> None:
     """A server that lets us in and fails at the first search is not read."""
-    states: list[reader.State] = []
     peer.fail("SEARCH", *[drop] * 3)
-    subject = desk.reader(options(peer.port), changed=states.append)
+    subject = desk.reader(options(peer.port))
     async with reading(subject):
         await peer.until(peer.idling)
-    told = [(state.connected, state.tries, bool(state.again)) for state in states]
+    told = [(state.connected, state.tries, bool(state.again)) for state in desk.states]
     assert told == [
         (False, 1, True),
         (False, 2, True),
@@ -1103,7 +1133,7 @@ async def test_each_failure_in_a_row_is_told_and_reading_alone_ends_it(
         (True, 0, False),
         (False, 0, False),
     ]
-    assert len({state.since for state in states[:3]}) == 1
+    assert len({state.since for state in desk.states[:3]}) == 1
 
 
 async def test_stop_ends_a_wait_for_a_frozen_server(
