@@ -50,6 +50,7 @@ from gateway.sandbox import clients, reading
 from gateway.store import inbox, meta, migrate, schema
 from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
+from gateway.store.pace import Room
 from gateway.writing import render
 from tests.rig import dovecot, postgres
 from tests.rig import process as process_rig
@@ -103,7 +104,7 @@ def prepared(url: str, letters: int, participants: int) -> tuple[Store, configur
 def sent(store: Store) -> list[Queued]:
     """Every letter, now taken by the server."""
     left = list[Queued]()
-    while claimed := deliveries.claim(store, "benchmark", datetime.now(UTC), 500):
+    while claimed := deliveries.claim(store, "benchmark", datetime.now(UTC), Room(500)):
         settled = [
             (one, Settlement(one.id, LetterState.SENT, True, Delivery.SENT), None)
             for one in claimed

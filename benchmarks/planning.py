@@ -30,6 +30,7 @@ from gateway import settings as configuration
 from gateway.actions import deliveries, load, planning
 from gateway.store import migrate
 from gateway.store.engine import Store
+from gateway.store.pace import Room
 from tests.store.test_growth import GATEWAY, settled
 
 SIZES = (200, 50, 5)
@@ -87,7 +88,7 @@ def plan(store: Store, letters: int) -> None:
 def send(store: Store) -> None:
     """Every letter leaves, so that the next plan has something to compare with."""
     now = datetime.now(UTC)
-    while claimed := deliveries.claim(store, GATEWAY, now, 500):
+    while claimed := deliveries.claim(store, GATEWAY, now, Room(500)):
         deliveries.settle(store, GATEWAY, [settled(letter, now) for letter in claimed], now)
 
 

@@ -160,11 +160,19 @@ def clock(moment: datetime, now: datetime) -> Instant:
     return Instant(f"{day}{moment:%H:%M} UTC", moment)
 
 
-def mailbox(
-    account: str, since: datetime, tries: int, why: str, again: datetime, *, lost: bool = False
-) -> Condition:
-    """The mailbox cannot be read. `again`: when it is tried next; `lost`: it worked until now, and
-    nobody knows yet whether the next try cures it.
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What goes wrong again and again: since when, how often, why, and when it is tried next."""
+
+    since: datetime
+    tries: int
+    why: str
+    again: datetime
+
+
+def mailbox(account: str, failure: Failure, *, lost: bool = False) -> Condition:
+    """The mailbox cannot be read. `lost`: it worked until now, and nobody knows yet whether the
+    next try cures it.
     """
     words = Phrase(
         marked(
@@ -172,13 +180,13 @@ def mailbox(
             " there; none is lost. Next try %(again)s"
         ),
         of=_of(account),
-        since=clock(since, again),
-        tries=_tries(tries),
-        why=_cause(why),
-        again=clock(again, again),
+        since=clock(failure.since, failure.again),
+        tries=_tries(failure.tries),
+        why=_cause(failure.why),
+        again=clock(failure.again, failure.again),
     )
     state = State.WARNING if lost else State.FAILED
-    return Condition(subject("mailbox", account), state, words, since)
+    return Condition(subject("mailbox", account), state, words, failure.since)
 
 
 def not_moved(account: str, folder: str, why: str) -> Condition:
@@ -240,16 +248,7 @@ def webhook(
     return Condition(subject("webhook", str(number)), State.WARNING, words, since)
 
 
-def sending(
-    account: str,
-    since: datetime,
-    until: datetime,
-    failures: int,
-    why: str,
-    now: datetime,
-    *,
-    sure: bool,
-) -> Condition:
+def sending(account: str, failure: Failure, now: datetime, *, sure: bool) -> Condition:
     """The account rests. `sure`: a person is needed; otherwise one failure may pass by itself."""
     restart = marked(", or at once after: systemctl restart invite-gateway")
     words = Phrase(
@@ -258,14 +257,14 @@ def sending(
             " lost. Next try %(until)s%(restart)s"
         ),
         of=_of(account),
-        since=clock(since, now),
-        tries=_tries(failures),
-        why=_cause(why),
-        until=clock(until, now),
+        since=clock(failure.since, now),
+        tries=_tries(failure.tries),
+        why=_cause(failure.why),
+        until=clock(failure.again, now),
         restart=Phrase(restart) if sure else "",
     )
-    state = State.FAILED if sure or failures > 1 else State.WARNING
-    return Condition(subject("sending", account), state, words, since)
+    state = State.FAILED if sure or failure.tries > 1 else State.WARNING
+    return Condition(subject("sending", account), state, words, failure.since)
 
 
 def paused(since: datetime | None, by: str, now: datetime) -> Condition:

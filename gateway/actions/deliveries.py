@@ -67,16 +67,14 @@ def claim(
     store: Store,
     gateway: str,
     now: datetime,
-    limit: int,
+    room: Room,
     *,
     account: str = DEFAULT,
     limits: sections.Outbound | None = None,
-    room: Room | None = None,
 ) -> list[Queued]:
-    """Take up to `limit` due letters of an account; those of gateways that died are free again
-    first.
+    """Take due letters of an account; those of gateways that died are free again first.
 
-    `limits`: of the account, over all gateways; `room`: what this one has room for. An account
+    `room`: what this one has room for; `limits`: of the account, over all gateways. An account
     whose daily budget ends with these letters is told of once, in the log and in the journal.
     """
     limits = limits or sections.Outbound()
@@ -94,9 +92,8 @@ def claim(
         leases.take(connection, f"{leases.GATEWAY}{gateway}", gateway, now)
         if stranded:
             claims.free_dead(connection, now)
-        left = pace.room(connection, account, limits, now)
-        fits = left.within(room) if room is not None else left
-        letters = claims.take(connection, gateway, now, limit, account=account, room=fits)
+        fits = pace.room(connection, account, limits, now).within(room)
+        letters = claims.take(connection, gateway, now, room.letters, account=account, room=fits)
         taken = Counter(address.domain(one.letter.address) for one in letters)
         spent = pace.spend(connection, account, limits, taken, now)
         if spent:

@@ -120,15 +120,8 @@ def _sending(
     """`expected`: letters should leave now, so one that waits is a trouble."""
     resting = {one.account: one for one in pace.resting(connection) if one.account in names}
     for one in resting.values():
-        yield health.sending(
-            one.account,
-            one.since,
-            one.until,
-            one.failures,
-            one.words,
-            now,
-            sure=one.why == REFUSED,
-        )
+        failure = health.Failure(one.since, one.failures, one.words, one.until)
+        yield health.sending(one.account, failure, now, sure=one.why == REFUSED)
     for name in names if expected else ():
         due = outbox.next_due(connection, name)
         if due is None or due >= now - LATE:

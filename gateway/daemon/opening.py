@@ -26,7 +26,7 @@ from gateway.errors import ConfigurationError, StoreError, UnfitStore
 
 log = structlog.get_logger(__name__)
 
-WAITS = supervise.Restart(first=1.0, longest=30.0)
+WAITS = supervise.Waits(first=1.0, longest=30.0)
 EXTEND_SECONDS = 30.0
 """What systemd is asked for while an attempt goes on, three times as often as needed."""
 
@@ -35,7 +35,7 @@ async def opened(
     prepare: Callable[[], None],
     stop: asyncio.Event,
     *,
-    waits: supervise.Restart = WAITS,
+    waits: supervise.Waits = WAITS,
     meanwhile: Sequence[supervise.Role] = (),
 ) -> bool:
     """Do `prepare` in a thread until it raises no `StoreError`. False: `stop` was set before.

@@ -98,7 +98,7 @@ async def serve(process: Process, only: Collection[str]) -> None:
             await supervise.supervise(
                 roles,
                 stop,
-                restart=supervise.RESTART,
+                waits=supervise.WAITS,
                 hurry=hurry,
                 board=process.board,
                 status=monitor.status,

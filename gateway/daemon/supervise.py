@@ -28,8 +28,6 @@ from gateway.errors import ConfigurationError
 
 log = structlog.get_logger(__name__)
 
-GRACE_SECONDS = 20.0
-
 
 @dataclass(frozen=True, slots=True)
 class Role:
@@ -45,23 +43,23 @@ class Role:
 
 
 @dataclass(frozen=True, slots=True)
-class Restart:
-    """Waits in seconds between a role's failure and its next start: `first`, doubling up to
-    `longest`.
-
-    A role that ran for `steady` seconds before it failed begins at `first` again.
+class Waits:
+    """Seconds. Between a role's failure and its next start: `first`, doubling up to `longest`. A
+    role that ran for `steady` before it failed begins at `first` again. `grace`: how long roles may
+    take to return.
     """
 
     first: float = 1.0
     longest: float = 60.0
     steady: float = 60.0
+    grace: float = 20.0
 
     def wait(self, failures: int) -> float:
         """The wait after so many failures in a row (1 or more)."""
         return min(self.longest, self.first * 2.0 ** min(failures - 1, 30))
 
 
-RESTART = Restart()
+WAITS = Waits()
 """Of the daemon's roles."""
 
 
@@ -69,14 +67,13 @@ async def supervise(
     roles: Sequence[Role],
     stop: asyncio.Event,
     *,
-    grace: float = GRACE_SECONDS,
-    restart: Restart = RESTART,
+    waits: Waits = WAITS,
     hurry: asyncio.Event | None = None,
     board: health.Board | None = None,
     status: Callable[[], str] | None = None,
 ) -> None:
-    """Run `roles` until `stop` is set and the last of them has returned, at most `grace` seconds
-    later (or at `hurry`). `board`: told of roles that stop unasked; `status`: what systemd is told
+    """Run `roles` until `stop` is set and the last of them has returned, at most the grace later
+    (or at `hurry`). `board`: told of roles that stop unasked; `status`: what systemd is told
     once all serve.
 
     Raises the `ConfigurationError` with which a role refused its first start.
@@ -85,12 +82,12 @@ async def supervise(
     kept = board or health.Board()
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(_keep(role, stop, restart, refused, kept), name=role.name)
+            group.create_task(_keep(role, stop, waits, refused, kept), name=role.name)
             for role in roles
         ]
         group.create_task(_announce(roles, stop, status), name="announce")
         group.create_task(systemd.keep_alive(stop), name="watchdog")
-        group.create_task(_end(tasks, stop, grace, hurry or asyncio.Event()), name="end")
+        group.create_task(_end(tasks, stop, waits.grace, hurry or asyncio.Event()), name="end")
     if refused:
         raise refused[0]
 
@@ -122,7 +119,7 @@ def signals(stop: asyncio.Event, hurry: asyncio.Event) -> Iterator[None]:
 async def _keep(
     role: Role,
     stop: asyncio.Event,
-    restart: Restart,
+    waits: Waits,
     refused: list[ConfigurationError],
     board: health.Board,
 ) -> None:
@@ -134,7 +131,7 @@ async def _keep(
     while not stop.is_set():
         began, starts = clock(), starts + 1
         error: BaseException | None = None
-        steady = loop.call_later(restart.steady, board.clear, subject)
+        steady = loop.call_later(waits.steady, board.clear, subject)
         try:
             await role.run(stop)
             if stop.is_set():
@@ -148,8 +145,8 @@ async def _keep(
             refused.append(error)
             stop.set()
             return
-        failures = 1 if clock() - began >= restart.steady else failures + 1
-        wait, now = restart.wait(failures), datetime.now(UTC)
+        failures = 1 if clock() - began >= waits.steady else failures + 1
+        wait, now = waits.wait(failures), datetime.now(UTC)
         _tell(role, error, failures, wait)
         if role.ready is not None:
             role.ready.set()

@@ -41,7 +41,7 @@ from gateway.outbound.retry import Verdict
 from gateway.store import clock, leases
 from gateway.store.engine import Store
 from gateway.store.outbox import GIVEN_UP, Attempt, Queued, Settlement
-from gateway.store.pace import UNLIMITED, Rest, Room
+from gateway.store.pace import Rest, Room
 from gateway.writing import render
 
 log = structlog.get_logger(__name__)
@@ -159,9 +159,9 @@ class Worker:
             return []
         if self._rest is not None:
             free = 1  # one letter finds out whether the trouble is over
-        return await self._kept(self._take, now, free, self._room())
+        return await self._kept(self._take, now, self._room(free))
 
-    def _take(self, now: datetime, free: int, room: Room) -> list[Queued]:
+    def _take(self, now: datetime, room: Room) -> list[Queued]:
         """Where the store went away amid a claim, nobody knows whether it was kept."""
         if self._unsure:
             lost = deliveries.found(self._store, self._gateway, self._numbers, now)
@@ -172,10 +172,9 @@ class Worker:
             self._store,
             self._gateway,
             now,
-            free,
+            room,
             account=self._name,
             limits=self._limits,
-            room=room,
         )
         self._unsure = False
         return claimed
@@ -228,12 +227,14 @@ class Worker:
                 error=str(error),
             )
 
-    def _room(self) -> Room:
-        """A domain may have as large a share of the batch in hand as it has of the connections."""
+    def _room(self, free: int) -> Room:
+        """For so many letters. A domain may have as large a share of the batch in hand as it has of
+        the connections.
+        """
         each = max(1, self._limits.batch // self._turns.limit)
         unseen = self._turns.window("") * each
         return Room(
-            UNLIMITED,
+            free,
             unseen,
             {
                 domain: max(0, self._turns.window(domain) * each - number)

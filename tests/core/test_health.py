@@ -7,7 +7,7 @@ import pytest
 
 from gateway import health, sections
 from gateway.actions import health as troubles
-from gateway.health import Board, Condition, State
+from gateway.health import Board, Condition, Failure, State
 
 NOW = datetime(2026, 11, 29, 11, 46, tzinfo=UTC)
 SINCE = NOW - timedelta(minutes=23)
@@ -16,7 +16,7 @@ GB, MB = 1_000_000_000, 1_000_000
 
 def test_a_mailbox_that_cannot_be_read() -> None:
     why = "cannot reach mail.crm.example:5999: Connection refused"
-    told = health.mailbox("default", SINCE, 13, why, NOW)
+    told = health.mailbox("default", Failure(SINCE, 13, why, NOW))
     assert told == Condition(
         "mailbox",
         State.FAILED,
@@ -25,8 +25,8 @@ def test_a_mailbox_that_cannot_be_read() -> None:
         " 11:46 UTC",
         SINCE,
     )
-    assert health.mailbox("default", SINCE, 1, why, NOW, lost=True).state is State.WARNING
-    other = health.mailbox("sales", SINCE - timedelta(days=1), 2, "no.", NOW)
+    assert health.mailbox("default", Failure(SINCE, 1, why, NOW), lost=True).state is State.WARNING
+    other = health.mailbox("sales", Failure(SINCE - timedelta(days=1), 2, "no.", NOW))
     assert other.subject == "mailbox sales"
     assert other.words.startswith(
         "the mailbox of the account sales has not been read since 2026-11-28 11:23 UTC (2 tries):"
@@ -41,7 +41,7 @@ def test_a_mailbox_that_cannot_be_read() -> None:
 def test_one_failure_of_a_server_may_pass_by_itself(
     failures: int, sure: bool, state: State
 ) -> None:
-    told = health.sending("default", SINCE, NOW, failures, "535 no", NOW, sure=sure)
+    told = health.sending("default", Failure(SINCE, failures, "535 no", NOW), NOW, sure=sure)
     assert (told.subject, told.state) == ("sending", state)
     assert ("systemctl restart" in told.words) is sure
 

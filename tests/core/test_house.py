@@ -18,7 +18,6 @@ from tests import measures
 
 ROOT = Path(__file__).parents[2]
 LONGEST_MODULE = 800
-TOO_LARGE = Path(__file__).with_name("too_large.txt")
 """What is above the limits of tests/measures.py: module, function, measure, number. It only gets
 shorter.
 """
@@ -194,41 +193,18 @@ def test_modules_are_of_a_readable_size() -> None:
     assert not {path: size for path, size in sizes.items() if size > LONGEST_MODULE}
 
 
-def listed() -> dict[tuple[str, str, str], int]:
-    """The ceilings of what is too large."""
-    rows = [line.split() for line in TOO_LARGE.read_text(encoding="utf-8").splitlines()]
-    return {(module, function, kind): int(number) for module, function, kind, number in rows}
-
-
-def measured() -> dict[tuple[str, str, str], int]:
-    return {
-        (measure.module, measure.function, measure.kind): measure.number
-        for module, source in measures.sources(ROOT / "gateway").items()
-        for measure in measures.above(module, source)
-    }
-
-
 def test_functions_can_be_read_at_one_look() -> None:
     """No statement of more than 80 syntax nodes, no function of more than 15 branches, 60 lines or
     6 parameters. The median of nodes per line is to come down to 8.
     """
-    print(f"nodes per line: {measures.median(measures.sources(ROOT / 'gateway')):.2f}")
-    ceilings = listed()
-    assert not [
-        f"{' '.join(key)} {number}: at most {ceilings.get(key, measures.LIMITS[key[2]])}"
-        for key, number in measured().items()
-        if number > ceilings.get(key, 0)
-    ], f"cut it into named steps; {TOO_LARGE.name} takes nothing new"
-
-
-def test_what_is_listed_as_too_large_is_so() -> None:
-    gone = listed().keys() - measured().keys()
-    assert not sorted(gone), f"remove the line from {TOO_LARGE.name}"
-
-
-def test_the_list_of_what_is_too_large_is_in_order() -> None:
-    lines = TOO_LARGE.read_text(encoding="utf-8").splitlines()
-    assert lines == sorted(set(lines))
+    sources = measures.sources(ROOT / "gateway")
+    print(f"nodes per line: {measures.median(sources):.2f}")
+    too_large = [
+        f"{one.module} {one.function} {one.kind} {one.number}: at most {measures.LIMITS[one.kind]}"
+        for module, source in sources.items()
+        for one in measures.above(module, source)
+    ]
+    assert not too_large, "cut it into named steps"
 
 
 def test_modules_are_named_for_what_they_are() -> None:

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from gateway.daemon import supervise
-from gateway.daemon.supervise import Restart, Role
+from gateway.daemon.supervise import Role, Waits
 from gateway.errors import ConfigurationError, StoreError, words
 from gateway.health import Board
 
 DEADLINE = 60.0
-AT_ONCE = Restart(first=0.0, longest=0.0)
+AT_ONCE = Waits(first=0.0, longest=0.0)
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ async def test_a_role_that_ends_is_started_again_and_the_others_go_on(
                 supervise.supervise(
                     [Role("bad", failing(error, 3, again)), Role("good", other)],
                     stop,
-                    restart=AT_ONCE,
+                    waits=AT_ONCE,
                     board=board,
                 )
             )
@@ -89,7 +89,7 @@ async def test_a_failure_is_told(stop: asyncio.Event, capfd: pytest.CaptureFixtu
         async with asyncio.TaskGroup() as group:
             group.create_task(
                 supervise.supervise(
-                    [Role("inbound", failing(OSError("line cut"), 1, again))], stop, restart=AT_ONCE
+                    [Role("inbound", failing(OSError("line cut"), 1, again))], stop, waits=AT_ONCE
                 )
             )
             await again.wait()
@@ -132,7 +132,7 @@ async def test_an_error_of_ours_is_one_line_and_any_other_keeps_its_traceback(
         async with asyncio.TaskGroup() as group:
             group.create_task(
                 supervise.supervise(
-                    [Role("inbound", failing(error, 1, again))], stop, restart=AT_ONCE
+                    [Role("inbound", failing(error, 1, again))], stop, waits=AT_ONCE
                 )
             )
             await again.wait()
@@ -160,9 +160,7 @@ async def test_nobody_waits_for_a_role_that_failed(stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
             ready = asyncio.Event()
             group.create_task(
-                supervise.supervise(
-                    [Role("web", refuse, ready)], stop, restart=Restart(1000.0, 1000.0)
-                )
+                supervise.supervise([Role("web", refuse, ready)], stop, waits=Waits(1000.0, 1000.0))
             )
             await failed.wait()
             await ready.wait()
@@ -199,7 +197,7 @@ async def test_a_configuration_that_becomes_unreadable_later_is_waited_for(
 
     async def story() -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(supervise.supervise([Role("inbound", run)], stop, restart=AT_ONCE))
+            group.create_task(supervise.supervise([Role("inbound", run)], stop, waits=AT_ONCE))
             await recovered.wait()
             stop.set()
 
@@ -254,7 +252,7 @@ async def test_who_does_not_stop_is_cancelled(hurried: bool, stop: asyncio.Event
                     [Role("stuck", run)],
                     stop,
                     hurry=hurry,
-                    grace=DEADLINE * 10 if hurried else 0.01,
+                    waits=Waits(grace=DEADLINE * 10 if hurried else 0.01),
                 )
             )
             await begun.wait()
@@ -277,7 +275,7 @@ async def test_the_stop_ends_a_wait_for_the_next_start(stop: asyncio.Event) -> N
         async with asyncio.TaskGroup() as group:
             group.create_task(
                 supervise.supervise(
-                    [Role("web", run)], stop, restart=Restart(first=1000.0, longest=1000.0)
+                    [Role("web", run)], stop, waits=Waits(first=1000.0, longest=1000.0)
                 )
             )
             await failed.wait()
@@ -287,8 +285,8 @@ async def test_the_stop_ends_a_wait_for_the_next_start(stop: asyncio.Event) -> N
 
 
 def test_the_wait_doubles_up_to_its_limit() -> None:
-    restart = Restart(first=1.0, longest=60.0)
-    assert [restart.wait(failures) for failures in (1, 2, 3, 6, 7, 8, 10_000)] == [
+    waits = Waits(first=1.0, longest=60.0)
+    assert [waits.wait(failures) for failures in (1, 2, 3, 6, 7, 8, 10_000)] == [
         1,
         2,
         4,

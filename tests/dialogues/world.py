@@ -25,6 +25,7 @@ from gateway.store import followups, leases, meta, proposals, schema, views
 from gateway.store.engine import Store
 from gateway.store.inbox import Place
 from gateway.store.outbox import Attempt, Settlement
+from gateway.store.pace import Room
 from gateway.writing import render
 
 MAILBOX = "invites@crm.example"
@@ -99,7 +100,9 @@ class World:
         planning.plan_due(self.store, self.settings, self.now, everything=True)
         reminders.remind(self.store, self.settings, leases.identity(), lambda: self.now)
         left = list[Sent]()
-        while self.server_up and (claimed := deliveries.claim(self.store, GATEWAY, self.now, 500)):
+        while self.server_up and (
+            claimed := deliveries.claim(self.store, GATEWAY, self.now, Room(500))
+        ):
             settled = [self._hand_over(queued, secret, left) for queued in claimed]
             deliveries.settle(self.store, GATEWAY, settled, self.now)
         self.letters += left

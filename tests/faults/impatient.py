@@ -52,10 +52,10 @@ from gateway.cli import main  # noqa: E402 - others keep what they have read of 
 from gateway.daemon import health, opening, supervise  # noqa: E402
 from gateway.inbound import reader  # noqa: E402
 
-supervise.RESTART = supervise.Restart(first=0.2, longest=1.0, steady=2.0)
+supervise.WAITS = supervise.Waits(first=0.2, longest=1.0, steady=2.0)
 defaults = opening.opened.__kwdefaults__
 assert defaults is not None
-defaults["waits"] = supervise.Restart(first=0.2, longest=1.0)
+defaults["waits"] = supervise.Waits(first=0.2, longest=1.0)
 health.LOOK_SECONDS = 1.0
 reader.Pace = partial(  # type: ignore[assignment, misc]
     reader.Pace, first=0.2, longest=1.0, refused_first=0.5, refused_longest=1.0, steady=5.0

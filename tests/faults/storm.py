@@ -36,6 +36,7 @@ from gateway.store import meta, schema
 from gateway.store.engine import Store
 from gateway.store.inbox import Place
 from gateway.store.outbox import Attempt, Queued, Settlement
+from gateway.store.pace import Room
 from gateway.writing import render
 from tests import stores
 from tests.faults import holdings
@@ -202,7 +203,7 @@ class Storm:
             self._round(self.weather)
 
     def _round(self, weather: tuple[int, ...]) -> int:
-        claimed = deliveries.claim(self.store, HERE, self.now, self.chance.choice((1, 2, 50)))
+        claimed = deliveries.claim(self.store, HERE, self.now, Room(self.chance.choice((1, 2, 50))))
         settled = [self._hand_over(one, self.chance.choices(FATES, weather)[0]) for one in claimed]
         deliveries.settle(self.store, HERE, settled, self.now)
         return len(claimed)
@@ -211,7 +212,7 @@ class Storm:
         """A gateway is killed, or stops, while it sends."""
         stops = self.chance.random() < 0.3
         name = HERE if stops else ELSEWHERE
-        for one in deliveries.claim(self.store, name, self.now, self.chance.choice((1, 50))):
+        for one in deliveries.claim(self.store, name, self.now, Room(self.chance.choice((1, 50)))):
             self._arrive(one, arrives=self.chance.random() < 0.5, known=False)
         if stops:
             deliveries.leave(self.store, name)

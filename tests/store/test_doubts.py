@@ -17,6 +17,7 @@ from gateway.model import Delivery, LetterState, Method, Reply, Standing
 from gateway.store import followups, invitations, leases, reports, schema_letters
 from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
+from gateway.store.pace import Room
 from tests.store import rows
 
 SETTINGS = configuration.load(overrides={"mail": {"address": "invites@crm.example"}})
@@ -62,7 +63,7 @@ class Office:
 
     def claim(self, name: str = "here") -> list[Queued]:
         self.now += timedelta(hours=5)
-        return deliveries.claim(self.store, name, self.now, 10)
+        return deliveries.claim(self.store, name, self.now, Room(10))
 
     def send(self, fate: str = "taken") -> list[tuple[str, str, int]]:
         """Hand what is due to the server: (method, address, SEQUENCE) of each."""

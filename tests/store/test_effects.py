@@ -41,6 +41,7 @@ from gateway.store import (
 )
 from gateway.store.engine import Store
 from gateway.store.outbox import Attempt, Queued, Selection, Settlement
+from gateway.store.pace import Room
 from gateway.writing import render
 
 MAILBOX = "invites@crm.example"
@@ -128,7 +129,7 @@ class Office:
         with self.store.write() as connection:
             secret = meta.site_secret(connection)
         left = list[Queued]()
-        while claimed := deliveries.claim(self.store, GATEWAY, self.clock, 50):
+        while claimed := deliveries.claim(self.store, GATEWAY, self.clock, Room(50)):
             for one in claimed:
                 content = render.render(one.letter, self.settings.mail, secret)
                 assert preflight.check(content, one.letter, self.settings.mail.address) == []
@@ -449,7 +450,7 @@ def test_the_first_invitation_is_when_mail_begins_to_matter(store: Store) -> Non
 def test_a_refusal_of_a_proposal_that_was_given_up_takes_nothing_from_him(office: Office) -> None:
     counter(office, "20400510T070000Z")
     office.decide(deciding.decline, office.open()[0].id)
-    [one] = deliveries.claim(office.store, GATEWAY, office.clock + DAY, 50)
+    [one] = deliveries.claim(office.store, GATEWAY, office.clock + DAY, Room(50))
     assert one.letter.method is Method.DECLINECOUNTER
     deliveries.settle(
         office.store,
@@ -484,7 +485,7 @@ def test_who_holds_an_invitation_gets_its_cancel_though_an_update_was_given_up(
         connection.exec_driver_sql("UPDATE follow_up SET location = 'Elsewhere'")
     office.clock += HOUR
     planning.plan_due(office.store, office.settings, office.clock, everything=True)
-    claimed = deliveries.claim(office.store, GATEWAY, office.clock, 50)
+    claimed = deliveries.claim(office.store, GATEWAY, office.clock, Room(50))
     deliveries.settle(
         office.store,
         GATEWAY,

@@ -62,6 +62,7 @@ from gateway.store.decisions import Filter
 from gateway.store.engine import Connection, Store
 from gateway.store.inbox import Place
 from gateway.store.outbox import Attempt, Queued, Settlement
+from gateway.store.pace import Room
 from gateway.web import feed
 from tests.core import specimens
 from tests.store import crowd
@@ -130,7 +131,7 @@ def test_the_queue_of_one_domain_makes_no_claim_dearer(crowded: Store) -> None:
     room, claimed = pace.Room(100, 10, {"ext.example": 0}), list[Queued]()
 
     def claim(store: Store) -> None:
-        claimed.extend(deliveries.claim(store, GATEWAY, datetime.now(UTC), 100, room=room))
+        claimed.extend(deliveries.claim(store, GATEWAY, datetime.now(UTC), room))
 
     assert walking(crowded, claim) == []
     assert [letter.id for letter in claimed] == [*last]
@@ -194,9 +195,9 @@ def send(store: Store, now: datetime) -> None:
     deliveries.resume(store, "default", now)
     deliveries.others_taken(store, "default")
     deliveries.rest_of(store, "default")
-    claimed = deliveries.claim(store, GATEWAY, now, 100)
+    claimed = deliveries.claim(store, GATEWAY, now, Room(100))
     deliveries.settle(store, GATEWAY, [settled(one, now) for one in claimed], now)
-    deliveries.claim(store, GATEWAY, now + timedelta(hours=1), 100)
+    deliveries.claim(store, GATEWAY, now + timedelta(hours=1), Room(100))
     deliveries.held(store)
     deliveries.renew(store, GATEWAY, now)
     deliveries.leave(store, GATEWAY)

@@ -15,6 +15,7 @@ from gateway.actions import deliveries, load, one_follow_up, planning
 from gateway.actions.context import Context
 from gateway.store import schema
 from gateway.store.engine import Connection, Store
+from gateway.store.pace import Room
 from gateway.store.schema_letters import invitation, outbox
 from tests.store import rows
 from tests.store.test_growth import settled
@@ -51,7 +52,7 @@ def filled(store: Store, follow_ups: int) -> None:
 
 
 def send(store: Store) -> None:
-    claimed = deliveries.claim(store, "here", NOW, 500)
+    claimed = deliveries.claim(store, "here", NOW, Room(500))
     deliveries.settle(store, "here", [settled(one, NOW) for one in claimed], NOW)
 
 

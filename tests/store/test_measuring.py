@@ -12,7 +12,7 @@ from gateway.model import Outcome
 from gateway.store import inbox, pace, schema
 from gateway.store.engine import Store
 from gateway.store.inbox import Place
-from gateway.store.pace import Rest
+from gateway.store.pace import Rest, Room
 from tests.store import test_growth as growth
 from tests.store.test_growth import DOCUMENT, GATEWAY, SETTINGS
 from tests.web.world import NOW
@@ -56,7 +56,7 @@ def test_letters_and_answers_are_counted(store: Store) -> None:
     waiting = look(store, tally, 700)
     assert waiting["letters"] == {("default", "waiting", "1h"): 3}
     assert waiting["letter_overdue_seconds"][("default",)] >= 690
-    claimed = deliveries.claim(store, GATEWAY, NOW + timedelta(minutes=1), 100)
+    claimed = deliveries.claim(store, GATEWAY, NOW + timedelta(minutes=1), Room(100))
     assert look(store, tally)["letters"] == {("default", "sending", "1m"): 3}
     deliveries.settle(store, GATEWAY, [growth.settled(one, NOW) for one in claimed], NOW)
     sent = look(store, tally)

@@ -19,6 +19,7 @@ from gateway.model import Delivery, LetterState, Method
 from gateway.store import claims, holdings, invitations, leases, outbox, schema_letters
 from gateway.store.engine import Store
 from gateway.store.outbox import Attempt, Settlement
+from gateway.store.pace import Room
 from tests.store import rows
 
 NOW = rows.NOW
@@ -564,7 +565,7 @@ def test_a_clock_that_was_set_back_keeps_no_letter(store: Store) -> None:
     wait(fresh, NOW, NOW)
     wait(far, early + 5 * 60 * MINUTE, early - MINUTE)
     wait(near, early + 60 * MINUTE, early - MINUTE)
-    claimed = deliveries.claim(store, "here", early, 10)
+    claimed = deliveries.claim(store, "here", early, Room(10))
     assert {one.id for one in claimed} == {fresh, far}
 
 

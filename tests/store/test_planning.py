@@ -20,6 +20,7 @@ from gateway.model import Delivery, LetterState, Method
 from gateway.store import claims, followups, holdings, invitations, migrate, outbox, stated
 from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
+from gateway.store.pace import Room
 from tests import waiting
 from tests.store import collisions, rows
 
@@ -242,7 +243,7 @@ def test_what_was_sent_is_settled_though_reports_stand_in_the_way(postgres_url: 
         migrate.upgrade(store)
         begin(store)
         planning.plan_due(store, SETTINGS, now(), everything=True)
-        sent = deliveries.claim(store, "a", now(), 100)
+        sent = deliveries.claim(store, "a", now(), Room(100))
         of = {one.follow_up: one.invitation for one in sent}
 
         with store.write() as reports:
@@ -409,7 +410,7 @@ def test_a_selection_of_two_thousand(store: Store) -> None:
     [edition] = editions
     assert (edition.guest_list_public, edition.guests) == (False, ())
     post = Post()
-    while claimed := deliveries.claim(store, "here", now(), 500):
+    while claimed := deliveries.claim(store, "here", now(), Room(500)):
         deliveries.settle(store, "here", [(one, post.take(one), None) for one in claimed], now())
     assert Counter(one.participant for one in post.arrived) == dict.fromkeys(range(1, 2_001), 1)
     rows.run(

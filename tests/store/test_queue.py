@@ -44,7 +44,7 @@ def claim(
     return [
         one.id
         for one in deliveries.claim(
-            store, HERE, NOW + at, limit, limits=Outbound.model_validate(limits), room=room
+            store, HERE, NOW + at, room or Room(limit), limits=Outbound.model_validate(limits)
         )
     ]
 
@@ -359,7 +359,7 @@ def test_the_letter_that_tries_after_a_rest_is_of_another_follow_up(store: Store
     room = Room(1, last=frozenset({"m1"}))
     with store.read() as connection:
         follow_up = {one.id: one.follow_up for one in outbox.pending(connection)}
-    order = [follow_up[claim(store, 1, room=room)[0]] for _ in range(3)]
+    order = [follow_up[claim(store, room=room)[0]] for _ in range(3)]
     assert order == ["m2", "m1", "m1"]
 
 
@@ -551,14 +551,16 @@ def test_a_follow_up_is_sent_from_the_account_of_its_owner_or_his_group(
     begin(store, owner)
     planning.plan_due(store, sites(), NOW, everything=True)
     assert letters(store) == [(account, "REQUEST", "sales" if account == "sales" else "invites")]
-    assert [one.id for one in deliveries.claim(store, HERE, NOW, 10, account="nobody's")] == []
-    assert len(deliveries.claim(store, HERE, NOW, 10, account=account)) == 1
+    assert [
+        one.id for one in deliveries.claim(store, HERE, NOW, Room(10), account="nobody's")
+    ] == []
+    assert len(deliveries.claim(store, HERE, NOW, Room(10), account=account)) == 1
 
 
 def test_an_invitation_keeps_its_account_whoever_owns_the_follow_up_later(store: Store) -> None:
     begin(store, "kari")
     planning.plan_due(store, sites(), NOW, everything=True)
-    [one] = deliveries.claim(store, HERE, NOW, 10, account="sales")
+    [one] = deliveries.claim(store, HERE, NOW, Room(10), account="sales")
     settle(store, one.id, LetterState.SENT, Delivery.SENT)
     rows.run(
         store,
@@ -597,7 +599,7 @@ def test_an_account_that_an_invitation_needs_cannot_be_removed(store: Store) -> 
         ConfigurationError, match=r"^accounts\.sales\.mail\.address: not set, .*'m1'"
     ):
         mail_accounts.require(store, without, NOW)
-    [one] = deliveries.claim(store, HERE, NOW, 10, account="sales")
+    [one] = deliveries.claim(store, HERE, NOW, Room(10), account="sales")
     settle(store, one.id, LetterState.SENT, Delivery.SENT)
     with pytest.raises(ConfigurationError, match=r"^accounts\.sales"):
         mail_accounts.require(store, without, NOW)

@@ -23,6 +23,7 @@ from gateway.store import invitations, journal, leases, outbox, review, views
 from gateway.store.engine import Store
 from gateway.store.inbox import Place
 from gateway.store.outbox import Attempt, Selection, Settlement
+from gateway.store.pace import Room
 from tests import stores
 from tests.examples import examples
 from tests.store.test_growth import SETTINGS, answer
@@ -68,7 +69,7 @@ def reply(key: str, name: str, words: str, number: int, token: bool = True) -> b
 def deliver(store: Store, at: datetime) -> None:
     """Everything that is planned leaves; Per's server refuses the letters."""
     planning.plan_due(store, SETTINGS, at, everything=True)
-    while claimed := deliveries.claim(store, GATEWAY, at + timedelta(minutes=1), 100):
+    while claimed := deliveries.claim(store, GATEWAY, at + timedelta(minutes=1), Room(100)):
         ends = []
         for one in claimed:
             refused = one.letter.address.startswith("per@")

@@ -25,6 +25,7 @@ from gateway.model import Delivery, LetterState, Outcome
 from gateway.store import inbox, schema, schema_domain
 from gateway.store.engine import Store
 from gateway.store.outbox import Settlement
+from gateway.store.pace import Room
 from tests.examples import examples
 
 NOW = datetime(2040, 5, 1, 8, tzinfo=UTC)
@@ -130,7 +131,7 @@ def prepare(store: Store) -> None:
         with store.write() as connection:
             load.load(connection, document, SETTINGS, NOW)
         planning.plan_due(store, SETTINGS, NOW, everything=True)
-        claimed = deliveries.claim(store, "here", NOW, 100)
+        claimed = deliveries.claim(store, "here", NOW, Room(100))
         assert len(claimed) == 2 * len(PEOPLE)
         settled = [
             (one, Settlement(one.id, LetterState.SENT, True, Delivery.SENT), None)

@@ -19,6 +19,7 @@ from gateway.outbound import worker
 from gateway.store import leases, meta, schema_letters
 from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
+from gateway.store.pace import Room
 from tests.store import rows
 from tests.wire.smtp_peer import Peer, Wait
 
@@ -86,7 +87,7 @@ async def test_who_was_held_up_hands_over_nothing_more_and_goes_on_afterwards(
         await peer.until(lambda seen: seen.dots == 1 if word is None else _said(seen, word))
         with time_machine.travel(datetime.now(UTC) + leases.LIFE + SECOND, tick=True):
             # No wait in between: the worker has had no turn since it was held up.
-            taken = deliveries.claim(store, ELSEWHERE, datetime.now(UTC), 10)
+            taken = deliveries.claim(store, ELSEWHERE, datetime.now(UTC), Room(10))
             assert len(taken) == 3
             assert states(store) == [("sending", ELSEWHERE, True)] * 3
             for letter in taken[:2]:
@@ -155,12 +156,12 @@ def _recipients(peer: Peer) -> list[bytes]:
 def test_a_process_that_lives_keeps_its_letters_though_its_lease_ran_out(store: Store) -> None:
     begin(store, 25)
     living, now = leases.identity(), datetime.now(UTC)
-    assert len(deliveries.claim(store, living, now, 10)) == 3
+    assert len(deliveries.claim(store, living, now, Room(10))) == 3
     late = now + leases.LIFE * 3
-    assert deliveries.claim(store, ELSEWHERE, late, 10) == []
+    assert deliveries.claim(store, ELSEWHERE, late, Room(10)) == []
     assert states(store) == [("sending", living, False)] * 3
     hangs = now + leases.LIFE + leases.HANGS
-    assert len(deliveries.claim(store, ELSEWHERE, hangs, 10)) == 3
+    assert len(deliveries.claim(store, ELSEWHERE, hangs, Room(10))) == 3
     assert states(store) == [("sending", ELSEWHERE, True)] * 3
 
 
@@ -168,9 +169,9 @@ def test_whoever_lost_a_lease_learns_it_by_the_number(store: Store) -> None:
     begin(store, 25)
     now = datetime.now(UTC)
     before = deliveries.renew(store, HERE, now)
-    deliveries.claim(store, HERE, now, 10)
+    deliveries.claim(store, HERE, now, Room(10))
     assert deliveries.renew(store, HERE, now + leases.LIFE * 2) == before  # nobody was there
-    deliveries.claim(store, ELSEWHERE, now + leases.LIFE * 3, 10)
+    deliveries.claim(store, ELSEWHERE, now + leases.LIFE * 3, Room(10))
     assert deliveries.renew(store, HERE, now + leases.LIFE * 3) > before
 
 

@@ -50,10 +50,11 @@ SETTINGS = configuration.load(
 def of_health() -> Iterator[Condition]:
     """Everything that `health` can say, one of each of its sentences."""
     for account, tries in (("default", 1), ("sales", 3)):
-        yield health.mailbox(account, SINCE, tries, WHY, NOW)
+        failure = health.Failure(SINCE, tries, WHY, NOW)
+        yield health.mailbox(account, failure)
         yield health.not_moved(account, "Done", WHY)
         yield health.another(account, "INBOX")
-        yield health.sending(account, SINCE, NOW, tries, WHY, NOW, sure=account == "sales")
+        yield health.sending(account, failure, NOW, sure=account == "sales")
         yield health.queue(account, SINCE, NOW, Delay.RESTS)
     for delay in Delay:
         yield health.queue("default", SINCE, NOW, delay)
@@ -139,7 +140,7 @@ async def test_the_words_of_a_server_stay_and_moments_are_on_the_readers_clock(
     apart: Office,
 ) -> None:
     chief = signed_in(apart, "chief", Access.ADMIN)
-    wrong = health.mailbox("sales", SINCE, 3, "<b>no</b>", NOW)
+    wrong = health.mailbox("sales", health.Failure(SINCE, 3, "<b>no</b>", NOW))
     apart.application.state.troubles = lambda: [wrong]
     chief.language = "nb"
     page = (await chief.get("/troubles")).text

@@ -13,7 +13,7 @@ from gateway.daemon import health, jobs, supervise
 from gateway.store import engine
 
 jobs.AGAIN_SECONDS = 1.0
-supervise.RESTART = supervise.Restart(steady=2.0)
+supervise.WAITS = supervise.Waits(steady=2.0)
 health.LOOK_SECONDS = 1.0
 troubles.PATIENCE_SECONDS = 2.0
 words.GRACE = timedelta(seconds=1)

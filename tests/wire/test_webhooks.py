@@ -33,6 +33,7 @@ from gateway.settings import Settings
 from gateway.store import journal, leases
 from gateway.store.engine import Store
 from gateway.store.outbox import Settlement
+from gateway.store.pace import Room
 from gateway.store.schema_webhooks import webhook, webhook_delivery
 from gateway.store.webhooks import Delivery, Webhook
 from tests import waiting
@@ -183,7 +184,7 @@ def test_a_letter_that_cannot_be_delivered_is_told_of(told: Store, state: Letter
     now = rows.NOW
     rows.run(told, "UPDATE follow_up SET title = 'The plan' WHERE key = 'm1'")
     planning.plan_due(told, SETTINGS, now, everything=True)
-    [letter] = deliveries.claim(told, "a", now, 10)
+    [letter] = deliveries.claim(told, "a", now, Room(10))
     lost = Settlement(
         letter.id, state, False, model.Delivery.UNDELIVERABLE, note="550 no such user"
     )
