@@ -3,7 +3,7 @@ schemes. What axe finds is tests/browser/test_scenes.py's.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -11,12 +11,14 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from gateway import settings
-from gateway.actions import answering, desk, moving
+from gateway.actions import answering, desk, moving, planning, queue, recording
 from gateway.actions.answering import Said
+from gateway.actions.desk import Desk
 from gateway.actions.moving import When
 from gateway.health import Condition
 from gateway.model import Access, Actor, Reply
 from gateway.store import engine, followups
+from gateway.store.outbox import Selection
 from gateway.web import app, feed, serve
 from gateway.web.api.site import Site as Api
 from tests.browser.scenes import Scheme
@@ -26,6 +28,7 @@ from tests.web import signing
 pytestmark = pytest.mark.browser
 
 DEADLINE = 60.0
+SETTINGS = settings.load(overrides={"mail": {"address": "invites@crm.example"}})
 LONG = "somebody.with.a.rather.long.address@a-rather-long-domain-name.example"
 
 
@@ -42,23 +45,31 @@ class Site:
         with self.store.read() as connection:
             members = followups.members(connection, "m1")
         number = next(one.id for one in members if one.key == "per")
-        desk.perform(
-            self.store,
-            settings.load(),
-            datetime.now(UTC),
-            Actor(Access.USER, "per"),
-            lambda here: answering.answer(here, number, Said(reply, comment)),
-        )
+        self.perform("per", lambda here: answering.answer(here, number, Said(reply, comment)))
 
     def move(self, key: str) -> None:
         """Kari moves a follow-up in another window."""
-        desk.perform(
-            self.store,
-            settings.load(),
-            datetime.now(UTC),
-            Actor(Access.USER, "kari"),
-            lambda here: moving.reschedule(here, key, When("2026-12-04T09:00:00")),
-        )
+        when = When("2026-12-04T09:00:00")
+        self.perform("kari", lambda here: moving.reschedule(here, key, when))
+
+    def retitle(self, title: str) -> None:
+        """Kari gives the second one another title there."""
+        hours = {"start": "2026-12-02T09:00:00", "end": "2026-12-02T10:00:00"}
+        said = {"kind": "meeting", "owner": "kari", "title": title, "timezone": "Europe/Oslo"}
+        self.perform("kari", lambda here: recording.put(here, "m2", {**said, **hours}))
+
+    def hold(self, number: int) -> None:
+        """An administrator holds a letter."""
+        chosen = Selection(numbers=(number,))
+        chief = Actor(Access.ADMIN, name="chief")
+        self.perform(chief, lambda here: queue.take(here, queue.Verb.HOLD, chosen))
+
+    def perform(self, who: str | Actor, command: Callable[[Desk], object]) -> None:
+        actor = who if isinstance(who, Actor) else Actor(Access.USER, who)
+        desk.perform(self.store, SETTINGS, datetime.now(UTC), actor, command)
+
+    def plan(self) -> None:
+        planning.plan_due(self.store, SETTINGS, datetime.now(UTC), everything=True)
 
 
 async def no_checks() -> list[Condition]:
@@ -134,22 +145,28 @@ async def test_an_answer_shows_without_reloading(site: Site, browser: Browser) -
     assert not complaints
 
 
+async def watched(tab: Page, rows: str) -> None:
+    """Which rows are written into from now on, as `window.touched`."""
+    await tab.evaluate(
+        """(rows) => {
+          window.touched = new Set();
+          new MutationObserver((all) => {
+            for (const one of all) {
+              const row = one.target.closest && one.target.closest(rows);
+              if (row) window.touched.add(row.id);
+            }
+          }).observe(document.querySelector("main"),
+            {subtree: true, childList: true, attributes: true, characterData: true});
+        }""",
+        rows,
+    )
+
+
 async def test_one_row_is_exchanged_and_those_beside_it_are_not(
     site: Site, browser: Browser
 ) -> None:
     tab, complaints = await opened(browser, site)
-    await tab.evaluate(
-        """() => {
-          window.touched = new Set();
-          new MutationObserver((all) => {
-            for (const one of all) {
-              const row = one.target.closest && one.target.closest(".row");
-              if (row) window.touched.add(row.id);
-            }
-          }).observe(document.querySelector(".rows"),
-            {subtree: true, childList: true, attributes: true, characterData: true});
-        }"""
-    )
+    await watched(tab, ".row")
     per = tab.locator(".row", has_text="Per")
     async with tab.expect_response("**/rows?seen=*", timeout=DEADLINE * 1000) as asked:
         site.answer(Reply.DECLINED, "På reise")
@@ -173,6 +190,61 @@ async def test_one_row_is_exchanged_and_those_beside_it_are_not(
     site.move("m1")
     await expect(tab.locator("#when")).to_contain_text("4 December", timeout=DEADLINE * 1000)
     await expect(per).to_contain_text("Comes")
+    assert not complaints
+
+
+LISTS = {
+    "follow-ups": "#listed .card",
+    "persons/eva": "#card .card",
+    "diary?view=week&date=2026-12-01&of=kari&of=per": "#diary .entry",
+    "diary?view=next&date=2026-12-01&of=kari": "#diary .entry",
+}
+"""Lists of follow-ups, with what their rows are."""
+
+
+@pytest.mark.parametrize("path", LISTS)
+async def test_of_every_list_one_row_is_exchanged(site: Site, browser: Browser, path: str) -> None:
+    rows.run(
+        site.store,
+        "UPDATE follow_up SET title = 'Review', end_at = '2026-12-02 09:00:00' WHERE key = 'm2'",
+        "INSERT INTO participant (follow_up, person) VALUES ('m1', 'eva')",
+    )
+    site.plan()
+    tab, complaints = await opened(browser, site, path=path)
+    shown, beside = (tab.locator(LISTS[path], has_text=one) for one in ("Review", "Kick-off"))
+    await shown.locator("a").focus()
+    await tab.evaluate("window.scrollTo(0, 40)")
+    await beside.evaluate("(row) => getSelection().selectAllChildren(row)")
+    kept = "[document.activeElement.href, String(getSelection()), scrollY]"
+    before = await tab.evaluate(kept)
+    await watched(tab, LISTS[path])
+    site.retitle("Looked at again")
+    changed = tab.locator(LISTS[path], has_text="Looked at again")
+    await expect(changed).to_have_count(1, timeout=DEADLINE * 1000)
+    # Who reads with the keyboard stands on that row, and what is chosen in another stays chosen.
+    assert await tab.evaluate(kept) == before
+    assert before[1]
+    assert await tab.evaluate("[...window.touched]") == [await changed.get_attribute("id")]
+    assert not complaints
+
+
+async def test_letters_stay_ticked_while_one_of_them_changes(site: Site, browser: Browser) -> None:
+    rows.run(site.store, "UPDATE participant SET email_invite = TRUE")
+    site.plan()
+    site.cookies = signing.session(site.store, "chief", Access.ADMIN)
+    tab, complaints = await opened(browser, site, path="admin/letters")
+    letters = tab.locator(".letter-row")
+    first, second = letters.nth(0), letters.nth(1)
+    for row in (first, second):
+        await row.locator("input").check()
+    await second.locator("input").focus()
+    await watched(tab, ".letter-row")
+    site.hold(int(await second.locator("input").input_value()))
+    await expect(second).to_contain_text("Held", timeout=DEADLINE * 1000)
+    assert await tab.evaluate("[...window.touched]") == [await second.get_attribute("id")]
+    for row in (first, second):
+        await expect(row.locator("input")).to_be_checked()
+    await expect(second.locator("input")).to_be_focused()
     assert not complaints
 
 

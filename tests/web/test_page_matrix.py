@@ -125,6 +125,7 @@ SINGLE: Mapping[str, Line] = {
     "GET /invitations": Line(On.ASSOCIATE),
     "GET /invitations/list": Line(On.ASSOCIATE),
     "GET /follow-ups": ANYBODY,
+    "GET /listed": ANYBODY,
     "GET /follow-ups/new": Line(On.SITE, Verb.CREATE),
     "GET /follow-ups/{key}": SEE,
     "POST /decisions/{number}": Line(On.DECISION, form={"choice": "keep"}),

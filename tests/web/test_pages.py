@@ -13,7 +13,6 @@ import sqlalchemy as sa
 from gateway.model import Access
 from gateway.store import schema_domain, users
 from gateway.store.users import User
-from gateway.web.pages import exchange
 from tests.web.test_matrix import every_route
 from tests.web.world import Office
 
@@ -248,16 +247,6 @@ async def test_a_part_of_a_page_is_not_led_to_the_sign_in(kari: Reader) -> None:
     """It would be exchanged for the form in the midst of the page."""
     headers = Reader(kari.office, "gone").headers() | {"HX-Request": "true"}
     assert (await kari.office.client.get("/waiting", headers=headers)).status_code == 401
-
-
-def test_a_list_of_many_rows_is_exchanged_as_a_whole() -> None:
-    """What a page has seen of it would not fit into an address."""
-    rows = [(number, "waits") for number in range(1_000)]
-    seen = str(exchange.digests("all", rows))
-    assert len(seen) < 8_000
-    assert exchange.changed(exchange.digests("all", rows), seen) == set()
-    others = [*rows[:-1], (999, "comes")]
-    assert exchange.changed(exchange.digests("all", others), seen) is None
 
 
 async def test_a_form_of_another_site_does_nothing(office: Office, kari: Reader) -> None:

@@ -77,11 +77,20 @@ class Item:
         """What is told when it changes."""
         return " ".join(filter(None, (self.hours, self.note, self.entry.location)))
 
+    @property
+    def said(self) -> tuple[object, ...]:
+        """All that a page says of it."""
+        entry, place = self.entry, self.place
+        where = place.classes if place is not None else ""
+        told = (entry.key, entry.title, entry.location, entry.is_private, entry.conflict)
+        return *told, entry.names, self.hours, self.note, self.tone, where
+
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A task or planned call. `ticks`: the reader may tick it off."""
+    """A task or planned call. `id`: the same each time; `ticks`: the reader may tick it off."""
 
+    id: str
     key: str
     title: str
     name: str
@@ -284,14 +293,16 @@ def due(here: Visit, diaries: Sequence[Diary]) -> list[Due]:
 
 
 def _due(here: Visit, task: Task, name: str) -> Due:
+    ticks = _may(here, Parties(task.key, task.owner))
     return Due(
+        id=_id(here, task.key),
         key=task.key,
         title=task.title or here.texts.gettext("Without a title"),
         name=name,
         when=here.day(task.deadline),
         is_overdue=not task.completed and task.deadline < here.today,
         is_completed=task.completed,
-        ticks=_may(here, Parties(task.key, task.owner)),
+        ticks=ticks,
     )
 
 

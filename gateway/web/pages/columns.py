@@ -32,7 +32,7 @@ class Slot:
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column. `label`: all of what `heading` says in short; `to`: the day or diary by itself;
-    `new`: when a new follow-up begins.
+    `new`: when a new follow-up begins; `mark`: tells its entries from the same ones in others.
     """
 
     heading: str
@@ -41,6 +41,7 @@ class Column:
     to: str
     new: str
     is_today: bool = False
+    mark: str = ""
 
 
 def of_days(here: Visit, at: Look, days: Sequence[Day]) -> list[Column]:

@@ -19,7 +19,7 @@ from gateway.actions.desk import Desk
 from gateway.actions.diaries import Diary
 from gateway.store import cards
 from gateway.store.diary_views import View
-from gateway.web.pages import agenda, columns, group
+from gateway.web.pages import agenda, columns, exchange, group
 from gateway.web.pages.looking import VIEWS, Look, Looking
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
@@ -47,10 +47,10 @@ async def diary(here: Visiting, at: Looking) -> Response:
 
 
 @router.get("/diary/part")
-async def part(here: Visiting, at: Looking) -> Response:
+async def part(here: Visiting, at: Looking, seen: str = "") -> Response:
     """The part of it that changes by itself"""
     facts = await here.fetch(lambda desk: _facts(here, desk, at))
-    return here.render("pages/diary_part.html", facts)
+    return here.exchange(facts, seen, "pages/diary_part.html", "pages/changed_diary.html")
 
 
 @router.post("/diary/tick")
@@ -125,15 +125,25 @@ def _facts(here: Visit, desk: Desk, at: Look) -> Facts:
     answers = agenda.answers(here, desk, several)
     at = at.of(*(diary.holder.who for diary in several))
     views = [(view, here.texts.gettext(word)) for view, word in VIEWS.items()]
-    return {
-        "at": at,
-        "views": views,
-        "several": len(several) > 1,
-        "tasks": agenda.due(here, several),
-        "answers": answers,
-        **_heading(here, at, first, number),
-        **SHOWN[at.view](here, at, several, first, number),
-    }
+    head = {"at": at, "several": len(several) > 1, **_heading(here, at, first, number)}
+    facts = {"tasks": agenda.due(here, several), "answers": answers}
+    facts |= SHOWN[at.view](here, at, several, first, number)
+    digests = _digests(here, head, facts)
+    return {"views": views, "digests": digests, **head, **facts}
+
+
+def _digests(here: Visit, head: Facts, facts: Facts) -> exchange.Digests:
+    """Of each entry and task; around them, of what says where they stand."""
+    around = [facts.get(name) for name in ("is_grid", "window", "sum")]
+    rows = list[tuple[str, object]]()
+    for column in facts["columns"]:
+        day = column.day
+        around.append((column.label, column.is_today, len(day.whole), len(day.items), day.lanes))
+        for item in day.items[: facts.get("most")]:
+            answer = facts["answers"].get(item.entry.key)
+            rows.append((f"{item.id}{column.mark}", (item.said, answer)))
+    rows += [(task.id, task) for task in facts["tasks"]]
+    return exchange.digests((here.today, head, around), rows)
 
 
 def _grid(here: Visit, at: Look, several: Sequence[Diary], first: date, number: int) -> Facts:
@@ -147,6 +157,7 @@ def _month(here: Visit, at: Look, several: Sequence[Diary], first: date, number:
     shown = columns.of_days(here, at, days)
     names = dates.get_day_names("abbreviated", locale=here.texts.locale)
     return {
+        "columns": shown,
         "weeks": [shown[begin : begin + WEEK] for begin in range(0, number, WEEK)],
         "weekdays": [names[day.date.weekday()] for day in days[:WEEK]],
         "most": MOST_IN_CELL,

@@ -31,8 +31,10 @@ class Digests:
 
 def digests(around: object, rows: Iterable[tuple[int | str, object]]) -> Digests:
     """Of facts that say, row by row, what is shown."""
-    each = Digests(_digest(around), {str(name): _digest(row) for name, row in rows})
-    return each if len(str(each)) <= LONGEST else Digests(_digest(each), {})
+    named = [(str(name), row) for name, row in rows]
+    if sum(len(name) + len(".-") + 2 * OCTETS for name, _ in named) > LONGEST:
+        return Digests(_digest((around, named)), {})
+    return Digests(_digest(around), {name: _digest(row) for name, row in named})
 
 
 def changed(now: Digests, seen: str) -> set[str] | None:
@@ -42,6 +44,11 @@ def changed(now: Digests, seen: str) -> set[str] | None:
     if around != now.around or list(before) != list(now.rows):
         return None
     return {name for name, said in now.rows.items() if before[name] != said}
+
+
+def name(key: str) -> str:
+    """Of a row, the same each time, whatever characters its key has."""
+    return _digest(key)
 
 
 def _digest(facts: object) -> str:

@@ -1,7 +1,7 @@
 """The list of follow-ups, by filters."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
@@ -14,14 +14,16 @@ from gateway.errors import InputError
 from gateway.i18n import marked
 from gateway.ical import zones
 from gateway.model import Kind
-from gateway.store import cards, filters, reading
+from gateway.store import cards, filters, reading, schema
+from gateway.web.api.activities import is_overdue
 from gateway.web.keys import path
-from gateway.web.pages import agenda, words
+from gateway.web.pages import agenda, exchange, words
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
 router = APIRouter(include_in_schema=False)
 
 PAGE = 25
+ICONS = {Kind.MEETING: "calendar-blank", Kind.TASK: "check-square", Kind.CALL: "phone"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,29 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One follow-up of the list. `owner`: a name."""
+    """One of a list. `kind`: a word; `owner`: a name; `sum`: of those whom its view has."""
 
     view: shapes.FollowUp
     when: str
+    kind: str
     owner: str
+    is_overdue: bool
     sum: words.Sum
+
+    @property
+    def name(self) -> str:
+        """The same each time."""
+        return exchange.name(self.view.key)
+
+    @property
+    def icon(self) -> str:
+        return ICONS[self.view.kind]
+
+    @property
+    def said(self) -> tuple[object, ...]:
+        """What a list says of it."""
+        view = replace(self.view, participants=None)
+        return view, self.when, self.kind, self.owner, self.is_overdue, self.sum
 
 
 @router.get("/follow-ups")
@@ -52,14 +71,9 @@ async def listing(here: Visiting, said: Annotated[Said, Depends()]) -> Response:
     """Follow-ups, the next one first; those that are over by the filter."""
 
     def look(desk: Desk) -> Facts:
-        wanted, place = _wanted(here, said), _place(said.after)
-        page = filters.follow_ups(desk.connection, desk.actor, wanted, PAGE, place)
-        zone = here.site.settings.mail.timezone
-        views = reading.follow_ups(desk.connection, page.names, zone, participants=True)
         owners = cards.associates(desk.connection)
         return {
-            "items": [_item(here, view, owners) for view in views],
-            "next": _next(said, page.next),
+            **_facts(here, desk, said),
             "said": said,
             "owners": sorted(owners.items(), key=lambda one: one[1]),
             "kinds": [(kind.value, here.texts.gettext(word)) for kind, word in words.KINDS.items()],
@@ -68,16 +82,58 @@ async def listing(here: Visiting, said: Annotated[Said, Depends()]) -> Response:
     return await here.page("pages/follow_ups.html", look)
 
 
+@router.get("/listed")
+async def listed(here: Visiting, said: Annotated[Said, Depends()], seen: str = "") -> Response:
+    """The part of it that changes by itself"""
+    facts = await here.fetch(lambda desk: _facts(here, desk, said))
+    return here.exchange(facts, seen, "pages/listed.html", "pages/changed_listed.html")
+
+
+def _facts(here: Visit, desk: Desk, said: Said) -> Facts:
+    wanted, place = _wanted(here, said), _place(said.after)
+    page = filters.follow_ups(desk.connection, desk.actor, wanted, PAGE, place)
+    found = items(here, desk, page.names, participants=True)
+    more = _next(said, page.next)
+    filled = {name: text for name, text in asdict(said).items() if text}
+    return {
+        "items": found,
+        "next": more,
+        "here": path("listed", **filled),
+        "digests": exchange.digests(more, rows(found)),
+    }
+
+
+def items(
+    here: Visit, desk: Desk, keys: Sequence[str], *, participants: bool = False
+) -> list[Item]:
+    """Follow-ups as lists show them, in that order."""
+    zone = here.site.settings.mail.timezone
+    views = reading.follow_ups(desk.connection, keys, zone, participants=participants)
+    named = {view.owner for view in views if view.owner}
+    owners = cards.names(desk.connection, schema.associate, named)
+    return [
+        Item(
+            view,
+            when(here, view),
+            here.texts.gettext(words.KINDS[view.kind]),
+            owners.get(view.owner or "", view.owner or ""),
+            is_overdue(view, desk.now),
+            words.summed(view.participants or ()),
+        )
+        for view in views
+    ]
+
+
+def rows(found: Sequence[Item]) -> list[tuple[str, object]]:
+    """What a list says, for its digests."""
+    return [(item.name, item.said) for item in found]
+
+
 def when(here: Visit, view: shapes.FollowUp) -> str:
     if view.start is None and view.deadline is not None:
         day = view.deadline.astimezone(zones.zone(view.zone)).date()
         return here.texts.gettext("by %(day)s") % {"day": here.day(day)}
     return here.when(view.start, view.end) or here.texts.gettext("No time yet")
-
-
-def _item(here: Visit, view: shapes.FollowUp, owners: Mapping[str, str]) -> Item:
-    owner = owners.get(view.owner or "", view.owner or "")
-    return Item(view, when(here, view), owner, words.summed(view.participants or ()))
 
 
 def _wanted(here: Visit, said: Said) -> filters.FollowUps:

@@ -25,14 +25,14 @@ class Free:
 
 
 def facts(here: Visit, at: Look, several: Sequence[Diary]) -> Facts:
-    shown = [_column(here, at, diary) for diary in several]
+    shown = [_column(here, at, diary, number) for number, diary in enumerate(several, 1)]
     return {
         **columns.facts(here, shown),
         "sum": _sum(here, at, shown) if len(shown) > 1 else [],
     }
 
 
-def _column(here: Visit, at: Look, diary: Diary) -> Column:
+def _column(here: Visit, at: Look, diary: Diary, number: int) -> Column:
     [day] = agenda.days(here, agenda.entries(here, [diary]), at.day, 1)
     begins = columns.window(here, ())[0] + grid.HOUR
     return Column(
@@ -41,6 +41,7 @@ def _column(here: Visit, at: Look, diary: Diary) -> Column:
         day=day,
         to=at.of(diary.holder.who).to("week"),
         new=looking.moment(at.day, begins),
+        mark=f"-{number}",
     )
 
 

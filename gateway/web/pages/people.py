@@ -14,7 +14,6 @@ import babel
 from fastapi import APIRouter, Form, Query
 from fastapi.responses import Response
 
-from gateway import shapes
 from gateway.actions import aliases, directory
 from gateway.actions.desk import Desk
 from gateway.errors import InputError
@@ -22,12 +21,10 @@ from gateway.followups import permission
 from gateway.followups.permission import Verb
 from gateway.i18n import marked
 from gateway.mail import address, syntax
-from gateway.model import Kind
-from gateway.store import activities, cards, entries, known, reading, schema
+from gateway.store import activities, cards, entries, known, schema
 from gateway.store.picks import Pick
-from gateway.web.api.activities import is_overdue
 from gateway.web.keys import Key, path
-from gateway.web.pages import follow_ups, words
+from gateway.web.pages import exchange, follow_ups
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
 router = APIRouter(include_in_schema=False)
@@ -35,7 +32,6 @@ router = APIRouter(include_in_schema=False)
 PAGE = 25
 MOST_LISTED = 100
 """People of a company, members of a project."""
-ICONS = {Kind.MEETING: "calendar-blank", Kind.TASK: "check-square", Kind.CALL: "phone"}
 NOTHING: Facts = {
     "company": None,
     "speaks": "",
@@ -77,18 +73,6 @@ class Found:
     beside: str
     address: str
     is_invalid: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Activity:
-    """A follow-up of the list of activities. `kind`: a word; `owner`: a name."""
-
-    view: shapes.FollowUp
-    when: str
-    kind: str
-    icon: str
-    owner: str
-    is_overdue: bool
 
 
 def _of_person(here: Visit, desk: Desk, entry: Entry) -> Facts:
@@ -191,9 +175,9 @@ def _routes(section: str) -> None:
             "pages/card.html", lambda desk: _card(here, desk, section, key, after)
         )
 
-    async def part(here: Visiting, key: Key, after: After = "") -> Response:
+    async def part(here: Visiting, key: Key, after: After = "", seen: str = "") -> Response:
         facts = await here.fetch(lambda desk: _card(here, desk, section, key, after))
-        return here.render("pages/card_part.html", facts)
+        return here.exchange(facts, seen, "pages/card_part.html", "pages/changed_card.html")
 
     card.__doc__, part.__doc__ = f"The card of one of {section}", "What of it changes by itself"
     router.get(f"/{section}/{{key}}")(card)
@@ -209,36 +193,19 @@ def _card(here: Visit, desk: Desk, section: str, key: str, after: str) -> dict[s
     kind, entry = SECTIONS[section], directory.entry(desk, section, key)
     page = activities.page(desk.connection, desk.actor, kind.link, key, PAGE, _place(after))
     more = "" if page.after is None else path(section, key, after=_written(page.after))
-    return {
+    head = {
         "section": section,
-        "kind": kind,
         "key": key,
         "name": entry["name"] or key,
-        "activities": _activities(here, desk, page.keys),
         "here": path(section, key, "part", **({"after": after} if after else {})),
         "is_first": not after,
         "next": more,
         **NOTHING,
         **kind.card(here, desk, entry),
     }
-
-
-def _activities(here: Visit, desk: Desk, keys: tuple[str, ...]) -> list[Activity]:
-    views = reading.follow_ups(desk.connection, keys, here.site.settings.mail.timezone)
-    owners = cards.names(
-        desk.connection, schema.associate, {view.owner for view in views if view.owner}
-    )
-    return [
-        Activity(
-            view,
-            follow_ups.when(here, view),
-            here.texts.gettext(words.KINDS[view.kind]),
-            ICONS[view.kind],
-            owners.get(view.owner or "", view.owner or ""),
-            is_overdue(view, desk.now),
-        )
-        for view in views
-    ]
+    found = follow_ups.items(here, desk, page.keys)
+    digests = exchange.digests(head, follow_ups.rows(found))
+    return {**head, "kind": kind, "activities": found, "digests": digests}
 
 
 def _found(desk: Desk, items: list[Entry]) -> list[Found]:

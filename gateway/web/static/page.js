@@ -42,7 +42,7 @@
       const row = document.getElementById(id);
       row.classList.add("changed");
       window.setTimeout(function () { row.classList.remove("changed"); }, MARKED_MS);
-      const name = row.querySelector("b");
+      const name = row.querySelector("b, .title");
       said.push(name && name.textContent !== now ? name.textContent + ": " + now : now);
     }
     before = states();

@@ -20,6 +20,7 @@ from gateway.store import braked, records
 from gateway.store import decisions as stored
 from gateway.store.braked import Change
 from gateway.store.outbox import Selection
+from gateway.web.pages import exchange
 from gateway.web.pages.admin import entrance, letters, lines
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
@@ -83,20 +84,25 @@ def _decision(desk: Desk) -> int:
 
 
 @router.get("/brake/list")
-async def part(here: Visiting, after: Annotated[int, Query(ge=0, le=2**53)] = 0) -> Response:
+async def part(
+    here: Visiting, after: Annotated[int, Query(ge=0, le=2**53)] = 0, seen: str = ""
+) -> Response:
     """The part of it that changes by itself"""
     facts = await here.fetch(lambda desk: _held(here, desk, after))
-    return here.render("pages/admin/brake_list.html", facts)
+    whole, rows = "pages/admin/brake_list.html", "pages/admin/changed_brake.html"
+    return here.exchange(facts, seen, whole, rows)
 
 
 def _held(here: Visit, desk: Desk, after: int) -> Facts:
     page = queue.page(desk, Selection(braked=True), after, entrance.PAGE)
     changes = [_change(here, one) for one in braked.by_author(desk.connection)]
     more = entrance.address("/brake", after=page.last) if page.last else ""
+    held, found = braked.summary(desk.connection), lines.of(here, page)
     return {
-        "held": braked.summary(desk.connection),
+        "held": held,
         "changes": changes,
-        "lines": lines.of(here, page),
+        "lines": found,
+        "digests": exchange.digests((held, changes, more), lines.rows(found)),
         "next": more,
         "part": entrance.address("/brake/list", after=after),
         "limit": desk.settings.outbound.brake_follow_ups,

@@ -26,6 +26,7 @@ from gateway.store import meta, outbox
 from gateway.store.outbox import Attempt, Selection
 from gateway.store.pace import Rest
 from gateway.web.keys import Number
+from gateway.web.pages import exchange
 from gateway.web.pages.admin import entrance, lines
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
@@ -138,10 +139,13 @@ async def listed(here: Visiting, chosen: Choosing, view: View = "", after: After
 
 
 @router.get("/letters/list")
-async def part(here: Visiting, chosen: Choosing, view: View = "", after: After = 0) -> Response:
+async def part(
+    here: Visiting, chosen: Choosing, view: View = "", after: After = 0, seen: str = ""
+) -> Response:
     """The part of it that changes by itself"""
     facts = await here.fetch(lambda desk: _listed(here, desk, chosen, view, after))
-    return here.render("pages/admin/letters_list.html", facts)
+    whole, rows = "pages/admin/letters_list.html", "pages/admin/changed_letters.html"
+    return here.exchange(facts, seen, whole, rows)
 
 
 def _listed(here: Visit, desk: Desk, chosen: Chosen, view: str, after: int) -> Facts:
@@ -150,9 +154,11 @@ def _listed(here: Visit, desk: Desk, chosen: Chosen, view: str, after: int) -> F
     page = queue.page(desk, _in_view(desk, chosen.selection, view), after, entrance.PAGE)
     more = chosen.address("/letters", view=view, after=page.last) if page.last else ""
     views = [(name, here.texts.gettext(word)) for name, word in VIEWS.items()]
+    stopped, found = _stopped(here, desk, page), lines.of(here, page)
     return {
-        **_stopped(here, desk, page),
-        "lines": lines.of(here, page),
+        **stopped,
+        "lines": found,
+        "digests": exchange.digests((stopped, more), lines.rows(found)),
         "views": views,
         "view": view,
         "chosen": chosen,

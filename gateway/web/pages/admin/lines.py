@@ -102,6 +102,11 @@ def of(here: Visit, page: queue.Page) -> list[Line]:
     ]
 
 
+def rows(found: Sequence[Line]) -> list[tuple[int, Line]]:
+    """What a list says, for its digests (`exchange`)."""
+    return [(one.number, one) for one in found]
+
+
 def line(
     here: Visit,
     letter: Queued,

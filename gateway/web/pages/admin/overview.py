@@ -12,6 +12,7 @@ from gateway.i18n import marked
 from gateway.model import LetterState
 from gateway.store import braked, outbox, pace, review, webhooks
 from gateway.store.outbox import Selection
+from gateway.web.pages import exchange
 from gateway.web.pages.admin import entrance
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
@@ -27,6 +28,10 @@ class Tile:
     number: int
 
     @property
+    def name(self) -> str:
+        return exchange.name(self.to)
+
+    @property
     def is_loud(self) -> bool:
         """Whether somebody is to look: letters that wait are nothing unusual."""
         return self.number > 0 and not self.to.endswith("waiting")
@@ -39,16 +44,18 @@ async def overview(here: Visiting) -> Response:
 
 
 @router.get("/overview")
-async def part(here: Visiting) -> Response:
+async def part(here: Visiting, seen: str = "") -> Response:
     """The part of it that changes by itself"""
     facts = await here.fetch(lambda desk: _tiles(here, desk))
-    return here.render("pages/admin/tiles.html", facts)
+    return here.exchange(facts, seen, "pages/admin/tiles.html", "pages/admin/changed_tiles.html")
 
 
 def _tiles(here: Visit, desk: Desk) -> Facts:
     rows = [*_letters(desk), *_others(desk)]
     say = here.texts.gettext
-    return {"tiles": [Tile(entrance.address(to), say(word), number) for to, word, number in rows]}
+    tiles = [Tile(entrance.address(to), say(word), number) for to, word, number in rows]
+    digests = exchange.digests("", [(tile.name, tile) for tile in tiles])
+    return {"tiles": tiles, "digests": digests}
 
 
 def _letters(desk: Desk) -> list[tuple[str, str, int]]:

@@ -28,6 +28,7 @@ from gateway.store import review as kept
 from gateway.store.review import Kept
 from gateway.web.api import cursors
 from gateway.web.keys import Number
+from gateway.web.pages import exchange
 from gateway.web.pages.admin import entrance, rules
 from gateway.web.pages.visit import Facts, Visit, Visiting
 from gateway.web.pages.waiting import REPLIES, SOMEBODY
@@ -79,17 +80,34 @@ class Item:
     hidden: bool
 
 
+After = Annotated[str, Query(max_length=300)]
+View = Annotated[str, Query(max_length=20)]
+
+
 @router.get("/review")
-async def listed(
-    here: Visiting,
-    after: Annotated[str, Query(max_length=300)] = "",
-    view: Annotated[str, Query(max_length=20)] = "",
-) -> Response:
+async def listed(here: Visiting, after: After = "", view: View = "") -> Response:
     """What waits, oldest first; or what people decided, newest first"""
+    return await here.page("pages/admin/review.html", lambda desk: _facts(here, desk, view, after))
+
+
+@router.get("/review/list")
+async def part(here: Visiting, after: After = "", view: View = "", seen: str = "") -> Response:
+    """The part of it that changes by itself"""
+    facts = await here.fetch(lambda desk: _facts(here, desk, view, after))
+    whole, rows = "pages/admin/review_list.html", "pages/admin/changed_review.html"
+    return here.exchange(facts, seen, whole, rows)
+
+
+def _facts(here: Visit, desk: Desk, view: str, after: str) -> Facts:
     if view not in ("", "decided"):
         raise InputError(marked("view: is decided, or nothing"))
-    look = _decided if view else _waiting
-    return await here.page("pages/admin/review.html", lambda desk: look(here, desk, after))
+    facts = (_decided if view else _waiting)(here, desk, after)
+    rows = [(item.number, item) for item in facts["items"]]
+    return {
+        **facts,
+        "part": entrance.address("/review/list", view=view, after=after),
+        "digests": exchange.digests((facts["next"], facts["looked"]), rows),
+    }
 
 
 def _waiting(here: Visit, desk: Desk, after: str) -> Facts:
