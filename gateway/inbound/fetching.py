@@ -3,7 +3,8 @@ not come.
 
 On failure: a message that the server does not deliver, or only in part, is asked for alone and then
 its header only, in the same session, and handed over as withheld: it keeps nobody waiting. One that
-ends the session is asked for alone, then its header only, then handed over without content.
+ends the session is asked for alone, then its header only, then handed over without content; one at
+which the whole server goes down, too, after some more tries, for that may as well be an outage.
 Standards: RFC 3501 §6.4.5 (FETCH). Security: nothing of a mail is logged. Limits: a message above
 `max_bytes` is never fetched beyond its header.
 """
@@ -25,6 +26,10 @@ log = structlog.get_logger(__name__)
 
 TRIES = 3
 """Failures of one message before less of it is asked for."""
+EXCUSED = 7
+"""Failures of one message, at most, that are put down to the server because it let nobody in
+afterwards: it may be the message that takes it down, each time.
+"""
 HEADER_BYTES = 256 * 1024
 MEASURES = "UID RFC822.SIZE INTERNALDATE"
 UNTOLD = imap_syntax.Item()
@@ -68,6 +73,8 @@ class Fetcher:
         self._max_bytes = max_bytes
         self._trouble: dict[int, int] = {}
         """How often each failed."""
+        self._excused: dict[int, int] = {}
+        """How many of these failures were the server's own."""
         self._withheld = set[int]()
         """Those that the server did not deliver whole while it delivered others."""
         self._inexact = False
@@ -95,14 +102,16 @@ class Fetcher:
         """These are dealt with: nothing is held against them any more."""
         for message in batch:
             self._trouble.pop(message.uid, None)
+            self._excused.pop(message.uid, None)
 
-    def forgive(self) -> None:
-        """What ended sessions were no messages."""
-        self._trouble.clear()
+    def excuse(self) -> None:
+        """What ended sessions may have been no messages. They are asked for alone all the same."""
+        self._excused = {uid: min(failed, EXCUSED) for uid, failed in self._trouble.items()}
 
     def forget(self) -> None:
         """It is another mailbox: nothing is known of its messages."""
         self._trouble.clear()
+        self._excused.clear()
         self._withheld.clear()
 
     def _chunk(self, uids: Sequence[int]) -> Sequence[int]:
@@ -111,8 +120,12 @@ class Fetcher:
             return uids[:1]
         return list(itertools.takewhile(lambda uid: uid not in self._trouble, uids))
 
+    def _failures(self, uid: int) -> int:
+        """How often a message failed for its own sake, as far as anybody can tell."""
+        return self._trouble.get(uid, 0) - self._excused.get(uid, 0)
+
     def _part(self, uid: int, item: imap_syntax.Item) -> _Part:
-        failures = self._trouble.get(uid, 0)
+        failures = self._failures(uid)
         if failures >= 2 * TRIES:
             return _Part.NOTHING
         return (
@@ -143,7 +156,7 @@ class Fetcher:
         self, session: imap.Session, uids: Sequence[int]
     ) -> dict[int, imap_syntax.Item]:
         """Sizes and dates of the messages that still exist, in order."""
-        if self._trouble.get(uids[0], 0) >= 2 * TRIES:
+        if self._failures(uids[0]) >= 2 * TRIES:
             return {uids[0]: UNTOLD}
         with self._blaming(uids):
             items = await session.fetch(uids, MEASURES)
@@ -175,7 +188,7 @@ class Fetcher:
             some = _Part.HEADER if uid in withheld else part
             raw = bodies.get(uid, headers.get(uid, b""))
             one = self._fetched(session, uid, items[uid], some, raw)
-            unmeasured = items[uid].size is None and uid not in self._trouble
+            unmeasured = items[uid].size is None and not self._failures(uid)
             made.append(replace(one, withheld=uid in withheld or unmeasured))
         self._withheld |= {one.uid for one in made if one.withheld}
         return made
@@ -245,7 +258,7 @@ class Fetcher:
         was withheld before, is handed over with what there is.
         """
         first = min(there - self._withheld, default=0)
-        if first and not delivered and self._trouble.get(first, 0) < TRIES:
+        if first and not delivered and self._failures(first) < TRIES:
             self._blame([first])
             raise imap.MailboxError(f"the server does not deliver message {first}")
 

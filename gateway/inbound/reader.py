@@ -232,8 +232,9 @@ class Reader:
 
     async def _read_on(self, stop: asyncio.Event) -> None:
         if self._open is None:
-            # A server that let nobody in ended sessions for its own sake, not for a message's.
-            self._fetcher.forgive()
+            # A server that lets nobody in may have ended sessions for its own sake, not for a
+            # message's.
+            self._fetcher.excuse()
         self._woken.clear()
         self._open = None
         async with self._session(stop) as session:

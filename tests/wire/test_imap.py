@@ -32,8 +32,10 @@ from gateway.errors import ConfigurationError
 from gateway.inbound import fetching, imap, imap_syntax, reader
 from gateway.inbound.fetching import Fetched
 from gateway.inbound.reader import Cursor, Folder, Reader
+from tests import waiting
 from tests.rig import dovecot as dovecot_server
 from tests.rig import mailbox
+from tests.rig.process import free_port
 from tests.wire import imap_peer
 from tests.wire.imap_peer import EVERYTHING, WAIT_SECONDS, Peer, bye, drop, freeze, says
 
@@ -722,6 +724,50 @@ async def test_a_server_that_lets_nobody_in_ends_sessions_for_no_messages_sake(
         await desk.until(lambda: desk.uids() == [1])
     assert peer.left() == []
     assert [message.complete for message in desk.taken] == [True]
+
+
+async def test_a_message_that_takes_the_server_down_each_time_is_handed_over_at_last(
+    desk: Desk,
+) -> None:
+    """However long it stays down: a reader that is let in again knows what it asked for last."""
+    port = free_port()
+    asked = Counter[str]()
+    went_down = asyncio.Event()
+
+    async def poison(connection: imap_peer.Connection, tag: str) -> bool:
+        if 2 in imap_peer.numbers(connection.peer.heard[-1].split()[3]):
+            asked[connection.peer.heard[-1].split()[4]] += 1
+            went_down.set()
+            raise imap_peer.Cut
+        return False
+
+    done = asyncio.ensure_future(desk.until(lambda: (7, 3) in desk.settled))
+    async with reading(desk.reader(options(port))):
+        while not done.done():
+            async with imap_peer.running(port) as peer:
+                for _ in range(3):
+                    peer.add()
+                for _, uid in desk.settled:
+                    peer.messages.pop(uid, None)
+                peer.always("BODY", poison)
+                peer.always("HEADER", poison)
+                went_down.clear()
+                down = asyncio.ensure_future(went_down.wait())
+                await asyncio.wait({done, down}, return_when=asyncio.FIRST_COMPLETED)
+                down.cancel()
+            await found_nobody(desk, done)
+    assert [(message.uid, message.complete, message.raw) for message in desk.taken] == [
+        (1, True, b"Subject: hello\r\n\r\nbody\r\n"),
+        (2, False, b""),
+        (3, True, b"Subject: hello\r\n\r\nbody\r\n"),
+    ]
+    assert sum(asked.values()) == fetching.EXCUSED + 2 * fetching.TRIES
+
+
+async def found_nobody(desk: Desk, done: asyncio.Future[None]) -> None:
+    """The reader has told that the server is gone, and twice that nobody is there."""
+    told = len(desk.states)
+    await waiting.until(lambda: done.done() or len(desk.states) >= told + 3)
 
 
 async def passes(_connection: imap_peer.Connection, _tag: str) -> bool:
