@@ -159,14 +159,19 @@ class Worker:
             return []
         if self._rest is not None:
             free = 1  # one letter finds out whether the trouble is over
-        return await self._kept(self._take, now, self._room(free))
+        claimed = await self._kept(self._take, now, self._room(free))
+        if self._unsure:
+            self._unsure = False
+            await self._heed()
+        return claimed
 
     def _take(self, now: datetime, room: Room) -> list[Queued]:
-        """Where the store went away amid a claim, nobody knows whether it was kept."""
+        """Where the store went away amid a claim, nobody knows whether it was kept. Only that is
+        found out then: the outage may have been long, and what others said meanwhile comes before
+        another claim.
+        """
         if self._unsure:
-            lost = deliveries.found(self._store, self._gateway, self._numbers, now)
-            if lost:
-                return lost
+            return deliveries.found(self._store, self._gateway, self._numbers, now)
         self._unsure = True
         claimed = deliveries.claim(
             self._store,

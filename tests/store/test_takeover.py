@@ -20,6 +20,7 @@ from gateway.store import leases, meta, schema_letters
 from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
 from gateway.store.pace import Room
+from tests import waiting
 from tests.store import rows
 from tests.wire.smtp_peer import Peer, Wait
 
@@ -142,6 +143,49 @@ async def test_letters_leave_once_where_the_answer_of_the_database_got_lost(
         tries = connection.execute(sa.select(schema_letters.outbox.c.tries)).scalars().all()
         tried = connection.execute(sa.select(schema_letters.attempt.c.letter)).scalars().all()
     assert (tries, sorted(tried)) == ([1] * 3, [1, 2, 3])
+
+
+async def test_what_was_said_during_an_outage_is_heard_before_what_was_claimed_at_its_beginning(
+    store: Store,
+) -> None:
+    """Sending was paused while the sender could not reach the store: nothing leaves, and what it
+    has claimed without knowing waits, to be replaced or dropped, as all other letters do.
+    """
+    claimed = "SELECT count(*) FROM outbox WHERE state = 'sending'"
+    lost = 0
+
+    def answer_is_lost(connection: sa.Connection) -> None:
+        nonlocal lost
+        if not lost and (lost := connection.exec_driver_sql(claimed).scalar_one()):
+            meta.pause(connection, datetime.now(UTC), "chief")
+            raw = connection.connection.dbapi_connection
+            assert raw is not None
+            raw.commit()
+            raise sa.exc.OperationalError("COMMIT", {}, Exception("the connection was closed"))
+
+    peer, stop = Peer(), asyncio.Event()
+    async with peer.serving(), asyncio.timeout(60):
+        settings = begin(store, peer.port)
+        with store.write() as connection:
+            secret = meta.site_secret(connection)
+        sa.event.listen(store.engine, "commit", answer_is_lost)
+        try:
+            sender = worker.Worker(store, settings, secret, HERE, asyncio.Event())
+            task = asyncio.create_task(sender.run(stop))
+            waits = [("waiting", None, False)] * 3
+            await waiting.until(lambda: lost and states(store) == waits)
+            assert not peer.letters
+            with store.write() as connection:
+                meta.go_on(connection)
+            await peer.until(lambda seen: len(seen.letters) == 3)
+            stop.set()
+            await task
+        finally:
+            sa.event.remove(store.engine, "commit", answer_is_lost)
+    assert len(_recipients(peer)) == 3
+    with store.read() as connection:
+        tries = connection.execute(sa.select(schema_letters.outbox.c.tries)).scalars().all()
+    assert tries == [1] * 3
 
 
 def _said(peer: Peer, word: bytes) -> bool:
