@@ -1,5 +1,5 @@
-"""What looking costs where much is planned: p50 and p95 of diaries, free times, invitations and
-lists, wall beside CPU.
+"""What looking costs where much is planned: p50 and p95 of diaries, free times, invitations, lists,
+decisions and changes, wall beside CPU.
 
     python -m benchmarks.diaries [--follow-ups 20000] [--participants 100000] [--rounds 40]
 
@@ -23,11 +23,13 @@ import sqlalchemy as sa
 
 from gateway import sections
 from gateway import settings as configuration
-from gateway.actions import asked, diaries, diary
+from gateway.actions import asked, decisions, diaries, diary, histories
 from gateway.actions.asked import Switches
 from gateway.actions.desk import Desk
 from gateway.model import Access, Actor
-from gateway.store import activities, filters, migrate
+from gateway.status import Status
+from gateway.store import activities, filters, journal, migrate
+from gateway.store.decisions import Filter
 from gateway.store.engine import Store
 from gateway.store.filters import FollowUps, Participants
 
@@ -62,6 +64,12 @@ FILL = (
        ELSE 'associate:' || associate END, follow_up, participant.id, start_at, end_at
        FROM participant JOIN follow_up ON follow_up.key = participant.follow_up
        WHERE rrule = '' AND (associate IS NOT NULL OR resource IS NOT NULL)""",
+    """journal (event, follow_up, participant, before, after)
+       SELECT 'applied', follow_up, id, 'invitation', 'not_started' FROM participant""",
+    """decision (kind, follow_up, participant, associate, subject, opened_at)
+       SELECT 'declined', follow_up, participant.id, owner, 'answer ' || participant.id,
+       datetime('now') FROM participant JOIN follow_up ON follow_up.key = participant.follow_up
+       WHERE participant.code = 9""",
 )
 
 
@@ -123,8 +131,17 @@ def looks(chance: random.Random, now: datetime) -> dict[str, Callable[[Desk], ob
         wanted = FollowUps(owner=desk.actor.associate, since=now)
         return filters.follow_ups(desk.connection, desk.actor, wanted, 50, None)
 
-    def conflicts(desk: Desk) -> object:
-        return filters.participants(desk.connection, desk.actor, Participants(conflict=True), 50)
+    def participants(wanted: Participants) -> Callable[[Desk], object]:
+        return lambda desk: filters.participants(desk.connection, desk.actor, wanted, 50)
+
+    def named(desk: Desk) -> object:
+        [title] = some(chance, "Meeting ", 9_999, 1)
+        return filters.follow_ups(desk.connection, desk.actor, FollowUps(q=title), 50, None)
+
+    def changes(desk: Desk) -> object:
+        newest = journal.newest(desk.connection)
+        entries = histories.seen(desk.connection, desk.actor, newest - 100, 100).entries
+        return histories.now(desk.connection, entries, "Europe/Oslo")
 
     return {
         "diary of one, a week": diary_of(1, 7, timedelta()),
@@ -142,7 +159,12 @@ def looks(chance: random.Random, now: datetime) -> dict[str, Callable[[Desk], ob
         ),
         "activities of a company": activities_of,
         "follow-ups of an owner": follow_ups,
-        "participants in conflict": conflicts,
+        "follow-ups by their titles": named,
+        "participants in conflict": participants(Participants(conflict=True)),
+        "participants who decline": participants(Participants(status=Status.DECLINED)),
+        "decisions of an owner": lambda desk: decisions.mine(desk, Filter(), 50),
+        "decisions of an owner, counted": decisions.count,
+        "changes, a hundred": changes,
         "(participants of one, counted)": lambda desk: desk.connection.execute(
             sa.text("SELECT count(*) FROM participant WHERE follow_up = :key"), {"key": "f7"}
         ).scalar_one(),

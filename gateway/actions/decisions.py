@@ -33,7 +33,17 @@ from gateway.followups.decisions import Choice, Decision, DecisionKind
 from gateway.followups.permission import Verb
 from gateway.i18n import marked
 from gateway.model import Access, Actor, Reply
-from gateway.store import braked, codec, followups, journal, parties, questions, rewriting
+from gateway.store import (
+    braked,
+    codec,
+    deleted,
+    followups,
+    journal,
+    parties,
+    questions,
+    records,
+    rewriting,
+)
 from gateway.store import decisions as kept
 from gateway.store.decisions import Filter, Verdict
 
@@ -270,16 +280,18 @@ def _release(case: _Case) -> None:
 
 
 def _put_back(case: _Case) -> None:
-    """The record says again what was told of it, so that nothing is owed. What cannot be put back,
-    because it is deleted, goes on being held.
+    """The record says again what was told of it, and what was deleted stands again, so that nothing
+    is owed. What cannot be put back goes on being held.
     """
     desk = case.desk
     context = Context.read(desk.connection, desk.settings, desk.now)
     for key in rewriting.braked_follow_ups(desk.connection):
         followups.lock(desk.connection, key)
-        rewriting.write_back(desk.connection, key)
-        one_follow_up.attempt(desk.connection, key, context)
-        desk.note(journal.Entry("changed", key))
+        was_gone = deleted.bring_back(desk.connection, key)
+        if records.exists(desk.connection, key):
+            rewriting.write_back(desk.connection, key, context.site, anew=was_gone)
+            one_follow_up.attempt(desk.connection, key, context)
+            desk.note(journal.Entry("reinstated" if was_gone else "changed", key))
     deciding.follow_brake(desk.connection, desk.now)
 
 

@@ -18,7 +18,7 @@ from gateway.errors import Forbidden, InputError, Refused
 from gateway.followups import permission
 from gateway.followups.permission import Parties, Verb
 from gateway.i18n import Phrase, marked
-from gateway.store import followups, journal, records
+from gateway.store import deleted, followups, journal, records
 from gateway.store.engine import Store
 
 GIVEN_AWAY = ("owner", "assigned_by")
@@ -87,8 +87,11 @@ def delete(desk: Desk, key: str) -> None:
 
 
 def forget(store: Store) -> int:
-    """Delete the follow-ups that are to go, and of which everybody was told. Returns how many."""
+    """Delete the follow-ups that are to go, and of which everybody was told. Returns how many. Of
+    what was deleted before, the copies go that nobody may need any more.
+    """
     with store.write() as connection:
+        deleted.forget(connection, FORGOTTEN_AT_A_TIME)
         keys = records.told(connection, FORGOTTEN_AT_A_TIME)
         for key in keys:
             records.delete(connection, key)

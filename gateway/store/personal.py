@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.mail import address
 from gateway.model import Method
-from gateway.store import chunks, codec, undos
+from gateway.store import chunks, codec, deleted, undos
 from gateway.store.outbox import OPEN, stands
 from gateway.store.schema import (
     delegation,
@@ -165,6 +165,7 @@ def erase(connection: Connection, one: Person, secret: bytes) -> tuple[str, Coun
     keys, messages = _follow_ups(connection, one), _messages(connection, one)
     taken["edition"] = _out_of_editions(connection, keys, one, name)
     taken["undo"] = undos.drop(connection, keys)
+    taken["deleted_participant"] = deleted.forget_person(connection, one.key, one.addresses)
     _out_of_history(connection, one, name, messages, taken)
     _out_of_letters(connection, one, name, taken)
     for part in chunks.parts(sorted(keys)):

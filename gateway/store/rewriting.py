@@ -4,15 +4,18 @@ else was kept (domain.md §10).
 
 from collections.abc import Collection, Iterator
 from typing import Any
+from zoneinfo import ZoneInfoNotFoundError
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from gateway.errors import InputError
 from gateway.model import DateChange, Edition, Method
-from gateway.store import braked, columns, invitations
+from gateway.store import braked, columns, followups, invitations, stated
 from gateway.store.schema import follow_up, follow_up_date, participant
 from gateway.store.schema_letters import invitation
 from gateway.store.schema_letters import outbox as letters
+from gateway.store.stated import Site
 
 PLAIN = (
     "title",
@@ -30,19 +33,14 @@ PLAIN = (
 
 
 def braked_follow_ups(connection: Connection) -> list[str]:
-    """The follow-ups of which the brake holds letters, and that are still there."""
-    query = (
-        sa.select(letters.c.follow_up)
-        .join(follow_up, follow_up.c.key == letters.c.follow_up)
-        .where(braked.is_braked())
-        .distinct()
-    )
+    """The follow-ups of which the brake holds letters."""
+    query = sa.select(letters.c.follow_up).where(braked.is_braked()).distinct()
     return sorted(connection.execute(query).scalars())
 
 
-def write_back(connection: Connection, key: str) -> None:
+def write_back(connection: Connection, key: str, site: Site, *, anew: bool) -> None:
     """Let a record of which the brake holds letters say again what was told of it last, where it
-    says something else since.
+    says something else since. `anew`: it was deleted, and stands again without its dates.
     """
     told = sa.select(sa.func.max(invitation.c.sent_edition)).join(
         letters, letters.c.invitation == invitation.c.id
@@ -50,20 +48,26 @@ def write_back(connection: Connection, key: str) -> None:
     number = connection.execute(
         told.where(letters.c.follow_up == key, braked.is_braked())
     ).scalar_one()
-    current = connection.execute(
-        sa.select(follow_up.c.edition).where(follow_up.c.key == key)
-    ).scalar_one()
-    editions = invitations.editions(connection, [number, current])
-    before, now = editions.get(number), editions.get(current)
+    before = invitations.editions(connection, [number]).get(number)
+    now = _stated(connection, key, site)
     if before is None or now is None:
         return
     changed = dict(_columns(before, now))
     if changed:
         connection.execute(sa.update(follow_up).where(follow_up.c.key == key).values(changed))
-    if (before.recurrence, before.dates) != (now.recurrence, now.dates):
+    if anew or (before.recurrence, before.dates) != (now.recurrence, now.dates):
         _write_dates(connection, key, before)
     if not before.cancelled:
         _invite_again(connection, key)
+
+
+def _stated(connection: Connection, key: str, site: Site) -> Edition | None:
+    """What it says now; where that cannot be read, what it said when it was planned last."""
+    try:
+        return stated.edition(connection, key, site, [])
+    except (InputError, ZoneInfoNotFoundError):
+        number = followups.known_edition(connection, key)
+        return invitations.editions(connection, [number]).get(number)
 
 
 def _columns(before: Edition, now: Edition) -> Iterator[tuple[str, Any]]:
@@ -108,7 +112,7 @@ def _write_dates(connection: Connection, key: str, edition: Edition) -> None:
 
 
 def _invite_again(connection: Connection, key: str) -> None:
-    """Who was to lose it takes part again. A row that was deleted is gone."""
+    """Who was to lose it takes part again."""
     lost: Collection[int] = set(
         connection.execute(
             sa.select(letters.c.participant).where(

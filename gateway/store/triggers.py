@@ -1,5 +1,5 @@
-"""Triggers that append the follow-up's key to `change_mark` in the writer's own transaction
-(contract.md §4).
+"""Triggers that append the follow-up's key to `change_mark` in the writer's own transaction, and
+copy what is deleted (contract.md §4).
 
 One function makes them for both dialects; every migration drops and rebuilds them, because SQLite's
 batch mode copies a table without its triggers. They stand on the columns that `followups.fields`
@@ -13,12 +13,14 @@ from sqlalchemy.engine import Connection
 
 from gateway.followups import fields
 from gateway.store import schema
+from gateway.store.schema_deleted import COPIES, deleted_standing
 
 PREFIX = "mark_"
 CHANNEL = "change_mark"
 """On which PostgreSQL tells that there are new marks (`hint`)."""
 NOTIFY = f"{PREFIX}notify"
 
+ANSWERS = "INSERT INTO {copy} ({names}) SELECT {names} FROM standing WHERE participant = OLD.id;"
 OF_PERSON = "SELECT DISTINCT follow_up, '{table}' FROM participant WHERE person = {row}.{column}"
 OF_ASSOCIATE = (
     "SELECT follow_up, '{table}' FROM participant WHERE associate = {row}.{column}"
@@ -52,9 +54,43 @@ def statements(dialect: str) -> dict[str, str]:
             name = f"{PREFIX}{table}_{event}"
             make = _sqlite if dialect == "sqlite" else _postgres
             made[name] = make(name, table, watched(table) if event == "update" else event, body)
+    for deleted, copy in COPIES.items():
+        name = f"{PREFIX}{deleted.name}_deleted"
+        made[name] = _keeping(dialect, name, deleted.name, _copies(deleted.name, copy.name))
     if dialect != "sqlite":
         made[NOTIFY] = _notify()
     return made
+
+
+def _copies(table: str, copy: str) -> str:
+    """A row that is being deleted; of a participant its answers, too, which go with it."""
+    names = schema.metadata.tables[table].columns.keys()
+    old = ", ".join(f"OLD.{name}" for name in names)
+    body = f"INSERT INTO {copy} ({', '.join(names)}) SELECT {old};"
+    if table != "participant":
+        return body
+    answer = ", ".join(schema.standing.columns.keys())
+    return f"{body} {ANSWERS.format(copy=deleted_standing.name, names=answer)}"
+
+
+def _keeping(dialect: str, name: str, table: str, body: str) -> str:
+    """Before it is deleted: what hangs on it goes with it, and is there still."""
+    if dialect == "sqlite":
+        return f"CREATE TRIGGER {name} BEFORE DELETE ON {table} FOR EACH ROW BEGIN {body} END"
+    return (
+        f"{_function(name)} BEGIN {body} RETURN OLD; END $$; CREATE TRIGGER {name} BEFORE DELETE ON"
+        f" {table} FOR EACH ROW EXECUTE FUNCTION {name}()"
+    )
+
+
+def _function(name: str) -> str:
+    """With our rights and our schema, not the writer's: they may be allowed to write a participant
+    and nothing else.
+    """
+    return (
+        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET"
+        " search_path FROM CURRENT AS $$"
+    )
 
 
 def _notify() -> str:
@@ -77,11 +113,8 @@ def _postgres(name: str, table: str, event: str | list[str], body: str) -> str:
     insert = f"INSERT INTO change_mark (follow_up, source) {body};"
     if condition := _changed(event, "IF", "IS DISTINCT FROM"):
         insert = f"{condition}THEN {insert} END IF;"
-    # With our rights and our schema, not the writer's: they may be allowed to write a participant
-    # and nothing else.
     return (
-        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET"
-        f" search_path FROM CURRENT AS $$ BEGIN {insert} RETURN NULL; END $$;"
+        f"{_function(name)} BEGIN {insert} RETURN NULL; END $$;"
         f" CREATE TRIGGER {name} AFTER {_on(event)} ON {table} FOR EACH ROW EXECUTE FUNCTION"
         f" {name}()"
     )

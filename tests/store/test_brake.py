@@ -13,7 +13,7 @@ import time_machine
 from structlog.testing import capture_logs
 
 from gateway import settings as configuration
-from gateway.actions import deciding, decisions, desk, health, load, planning, queue
+from gateway.actions import deciding, decisions, desk, health, load, planning, queue, recording
 from gateway.actions.decisions import Chosen
 from gateway.followups.decisions import DecisionKind
 from gateway.inbound import process
@@ -27,7 +27,19 @@ from gateway.model import (
     Reply,
     Standing,
 )
-from gateway.store import braked, claims, followups, journal, marks, outbox, stated, views
+from gateway.store import (
+    braked,
+    claims,
+    followups,
+    journal,
+    marks,
+    outbox,
+    records,
+    schema,
+    schema_deleted,
+    stated,
+    views,
+)
 from gateway.store import decisions as kept
 from gateway.store.engine import Store
 from gateway.store.outbox import Selection, Settlement
@@ -215,16 +227,130 @@ def test_an_administrator_puts_the_record_back(store: Store, name: str, rrule: s
     assert [one[0] for one in deliver(store)] == ["m00", "m00"]
 
 
-def test_what_was_deleted_cannot_be_put_back_and_is_held_on(store: Store) -> None:
+DELETED = {
+    "follow-ups": ["DELETE FROM follow_up"],
+    "rows": ["DELETE FROM participant"],
+    "rows, then follow-ups": ["DELETE FROM participant", "DELETE FROM follow_up"],
+    "moved before": [WRONG["moved"], "DELETE FROM follow_up"],
+}
+
+
+@pytest.mark.parametrize("rrule", ["", WEEKLY])
+@pytest.mark.parametrize("name", DELETED)
+def test_what_was_deleted_is_put_back_as_it_stood(store: Store, name: str, rrule: str) -> None:
+    """domain.md §9, §10: with notes, rows and answers, and nobody hears of it."""
+    series = {"rrule": rrule, "exdates": ["2026-12-15T09:00:00"]} if rrule else None
+    begin(store, recurrence=series, notes="not for them")
+    rows.run(store, "INSERT INTO participant (follow_up, associate) VALUES ('m01', 'kari')")
+    plan(store)
+    before, record, stands = status(store), edition(store), everything(store)
+    rows.run(store, *DELETED[name])
+    plan(store)
+    assert len(held(store)) == 2 * MANY
+    choose(store, "put_back")
+    plan(store)
+    assert (deliver(store), held(store), troubles(store)) == ([], [], [])
+    assert status(store) == before
+    assert edition(store) == record
+    assert everything(store) == stands
+    assert copies(store) == 0
+    rows.run(store, WRONG["moved to another place"] + " WHERE key = 'm00'")
+    plan(store)
+    assert [one[0] for one in deliver(store)] == ["m00", "m00"]
+
+
+def everything(store: Store) -> list[tuple[Any, ...]]:
+    """What other programs have written."""
+    tables = {
+        schema.follow_up: {*records.OURS},
+        schema.follow_up_date: set[str](),
+        schema.participant: {"note"},
+    }
+    with store.read() as connection:
+        return [
+            tuple(row)
+            for table, left in tables.items()
+            for row in connection.execute(
+                sa.select(*(one for one in table.c if one.name not in left)).order_by(
+                    *table.primary_key
+                )
+            )
+        ]
+
+
+def copies(store: Store) -> int:
+    with store.read() as connection:
+        numbers = [
+            connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+            for table in (
+                schema_deleted.deleted_follow_up,
+                schema_deleted.deleted_participant,
+                schema_deleted.deleted_standing,
+            )
+        ]
+    return sum(numbers)
+
+
+def test_whose_card_was_deleted_is_put_back_by_the_address(store: Store) -> None:
+    """domain.md §10: the card is not ours to write again."""
     begin(store)
-    rows.run(store, WRONG["deleted"] + " WHERE key <> 'm00'", WRONG["moved"])
+    people = "INSERT INTO person (key, name) VALUES ('ola', 'Ola')"
+    mail = (
+        "INSERT INTO person_email (person, position, address) VALUES ('ola', 0, 'ola@ext.example')"
+    )
+    theirs = "UPDATE participant SET person = 'ola', email = NULL WHERE email = 'ola@ext.example'"
+    rows.run(store, people, mail, theirs)
+    plan(store)
+    before = [one[:3] for one in status(store)]
+    rows.run(store, "DELETE FROM person")
+    plan(store)
+    assert len(held(store)) == MANY
+    choose(store, "put_back")
+    plan(store)
+    assert (deliver(store), held(store)) == ([], [])
+    assert sorted(one[:3] for one in status(store)) == sorted(before)
+
+
+def test_what_cannot_be_put_back_is_held_on(store: Store) -> None:
+    """domain.md §10: another one has the UID, and who takes part by another row keeps that."""
+    begin(store)
+    rows.run(
+        store,
+        "DELETE FROM follow_up WHERE key <> 'm00'",
+        WRONG["moved"],
+        "DELETE FROM participant",
+        "INSERT INTO participant (follow_up, email) VALUES ('m00', 'ola@ext.example')",
+        "INSERT INTO follow_up (key, owner, title, start_at, end_at, uid) SELECT 'm99', 'kari',"
+        " 'Other', '2026-12-01 08:00:00', '2026-12-01 09:00:00', uid FROM deleted_follow_up"
+        " WHERE key = 'm01'",
+    )
     plan(store)
     choose(store, "put_back")
-    assert {one.follow_up for one in held(store)} == {f"m{number:02}" for number in range(1, MANY)}
+    plan(store)
+    assert {(one.follow_up, one.letter.address) for one in held(store)} == {
+        ("m00", "ola@ext.example"),
+        ("m01", "eva@other.example"),
+        ("m01", "ola@ext.example"),
+    }
     assert troubles(store) == ["brake"]
     choose(store, "drop")
     plan(store)
     assert (deliver(store), held(store), troubles(store)) == ([], [], [])
+
+
+def test_copies_of_what_was_deleted_go_when_nobody_may_need_them(store: Store) -> None:
+    begin(store)
+    rows.run(store, "DELETE FROM follow_up")
+    assert copies(store) == MANY * (1 + 2 + 1)
+    recording.forget(store)
+    assert copies(store) == MANY * (1 + 2 + 1), "nobody has looked at it"
+    plan(store)
+    recording.forget(store)
+    assert copies(store) == MANY * (1 + 2 + 1), "the brake holds what follows"
+    choose(store, "release")
+    deliver(store)
+    recording.forget(store)
+    assert copies(store) == 0
 
 
 def choose(store: Store, choice: str) -> None:

@@ -48,8 +48,8 @@ async def ask_put_back(here: Visiting) -> Response:
         _decision(desk)
         follows = marked(
             "Times, dates, place, texts and who is invited are again what the invitees were told"
-            " last. The letters are not sent, and answers are what they were. What was deleted"
-            " stays deleted, and its letters stay held."
+            " last, and what was deleted stands again. The letters are not sent, and answers are"
+            " what they were."
         )
         return {
             "title": here.texts.gettext("Put the records back?"),

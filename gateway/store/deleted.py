@@ -1,0 +1,178 @@
+"""What was deleted, as it stood, kept as long as the brake may hold what follows from it
+(domain.md §10): triggers copy it, in the transaction of whoever deletes (`store.triggers`).
+
+On failure: what cannot stand there again stays deleted. That is a row whose invitee takes part by
+another row now, or is gone from the directory and has no address, and a follow-up whose UID another
+one has.
+"""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.store import braked, chunks
+from gateway.store.outbox import OPEN, stands
+from gateway.store.schema import INVITEE, change_mark, follow_up, metadata, participant, standing
+from gateway.store.schema_deleted import deleted_follow_up, deleted_participant, deleted_standing
+from gateway.store.schema_letters import invitation, outbox
+
+TOGETHER = timedelta(minutes=1)
+"""Rows that went with a follow-up, by whatever number of statements, went so shortly before."""
+_LINKS = {one.parent.name: one.column.table.name for one in follow_up.foreign_keys}
+"""Columns of a follow-up that name another row, which may be gone → its table."""
+
+
+def bring_back(connection: Connection, key: str) -> bool:
+    """Let a follow-up of which the brake holds letters stand again as it was deleted, with its rows
+    and their answers. Returns whether it was gone and is there.
+    """
+    since = _since(connection, key)
+    if since is None:
+        return False
+    is_back = _follow_up(connection, key)
+    if not _exists(connection, follow_up.c.key == key):
+        return False
+    rows = _rows(connection, key, since)
+    brought = [row for row in rows if _participant(connection, row)]
+    for row in brought:
+        _answers(connection, row)
+    _drop(connection, [key])
+    return is_back
+
+
+def forget(connection: Connection, limit: int) -> int:
+    """Drop the copies of follow-ups that are planned, and of which no letter waits. Returns of how
+    many.
+    """
+    keys = sa.union(sa.select(deleted_follow_up.c.key), sa.select(deleted_participant.c.follow_up))
+    gone = keys.subquery().c.key
+    marked = sa.exists().where(change_mark.c.follow_up == gone)
+    waits = sa.exists().where(outbox.c.follow_up == gone, stands(outbox, *OPEN))
+    found = list(connection.execute(sa.select(gone).where(~marked, ~waits).limit(limit)).scalars())
+    _drop(connection, found)
+    return len(found)
+
+
+def forget_person(connection: Connection, key: str, addresses: Collection[str]) -> int:
+    """Drop the copies of a person's rows. Returns how many."""
+    copies, number = deleted_participant.c, 0
+    theirs = [copies.person == key, *(sa.func.lower(copies.email) == one for one in addresses)]
+    for is_theirs in theirs:
+        gone = sa.select(copies.id).where(is_theirs)
+        answers = deleted_standing.c.participant.in_(gone)
+        connection.execute(sa.delete(deleted_standing).where(answers))
+        number += connection.execute(sa.delete(deleted_participant).where(is_theirs)).rowcount
+    named = sa.update(deleted_follow_up).where(deleted_follow_up.c.person == key)
+    connection.execute(named.values(person=None))
+    return number
+
+
+def _since(connection: Connection, key: str) -> datetime | None:
+    """From when on rows of it went; None where nothing did."""
+    lost = sa.select(outbox.c.participant).where(outbox.c.follow_up == key, braked.is_braked())
+    copies = deleted_participant.c
+    of_rows = sa.select(copies.deleted_at).where(copies.follow_up == key, copies.id.in_(lost))
+    of_all = sa.select(deleted_follow_up.c.deleted_at).where(deleted_follow_up.c.key == key)
+    times = list(connection.execute(sa.union_all(of_rows, of_all)).scalars())
+    return min(times) - TOGETHER if times else None
+
+
+def _follow_up(connection: Connection, key: str) -> bool:
+    copies = deleted_follow_up.c
+    newest = sa.select(sa.func.max(copies.number)).where(copies.key == key).scalar_subquery()
+    uid = sa.select(copies.uid).where(copies.number == newest).scalar_subquery()
+    if _exists(connection, sa.or_(follow_up.c.key == key, follow_up.c.uid == uid)):
+        return False
+    links = {name: metadata.tables[table].c.key for name, table in _LINKS.items()}
+    values = [
+        sa.select(links[one.name]).where(links[one.name] == copies[one.name]).scalar_subquery()
+        if one.name in links
+        else copies[one.name]
+        for one in follow_up.c
+    ]
+    row = sa.select(*values).where(copies.number == newest)
+    made = connection.execute(sa.insert(follow_up).from_select(follow_up.c.keys(), row))
+    return bool(made.rowcount)
+
+
+def _rows(connection: Connection, key: str, since: datetime) -> list[Any]:
+    """The last copies of its participants that went since then and are not there."""
+    copies = deleted_participant.c
+    there = sa.exists().where(participant.c.id == copies.id)
+    newest = (
+        sa.select(sa.func.max(copies.number))
+        .where(
+            copies.follow_up == key, copies.deleted_at >= sa.literal(since, copies.deleted_at.type)
+        )
+        .group_by(copies.id)
+    )
+    names = ("number", "id", "follow_up", "deleted_at", "original_start", *INVITEE)
+    query = sa.select(*(copies[name] for name in names)).where(copies.number.in_(newest), ~there)
+    return list(connection.execute(query.order_by(copies.id)))
+
+
+def _participant(connection: Connection, row: Any) -> bool:
+    """Whether it stands there again: where their card is gone, by the address alone."""
+    said = _invitee(connection, row)
+    if said is None or _takes_part(connection, row, said):
+        return False
+    copies = deleted_participant.c
+    values = [
+        sa.literal(said.get(one.name), one.type) if one.name in INVITEE else copies[one.name]
+        for one in participant.c
+    ]
+    again = sa.select(*values).where(copies.number == row.number)
+    connection.execute(sa.insert(participant).from_select(participant.c.keys(), again))
+    return True
+
+
+def _invitee(connection: Connection, row: Any) -> dict[str, str] | None:
+    """Who it is, by the column that says so; None for nobody any more."""
+    [(name, who)] = [
+        (name, row._mapping[name]) for name in INVITEE if row._mapping[name] is not None
+    ]
+    if name == "email" or _exists(connection, metadata.tables[name].c.key == who):
+        return {name: who}
+    sent = sa.select(invitation.c.address).where(invitation.c.participant == row.id)
+    address = connection.execute(sent.order_by(invitation.c.id.desc()).limit(1)).scalar()
+    return {"email": address} if address else None
+
+
+def _takes_part(connection: Connection, row: Any, said: dict[str, str]) -> bool:
+    [(name, who)] = said.items()
+    date = participant.c.original_start
+    same_date = date.is_(None) if row.original_start is None else date == row.original_start
+    return _exists(
+        connection,
+        sa.and_(participant.c.follow_up == row.follow_up, participant.c[name] == who, same_date),
+    )
+
+
+def _answers(connection: Connection, row: Any) -> None:
+    copies = deleted_standing.c
+    newest = (
+        sa.select(sa.func.max(copies.number))
+        .where(copies.participant == row.id, copies.deleted_at == row.deleted_at)
+        .group_by(copies.instance)
+    )
+    said = sa.select(*(copies[one.name] for one in standing.c)).where(copies.number.in_(newest))
+    connection.execute(sa.insert(standing).from_select(standing.c.keys(), said))
+
+
+def _exists(connection: Connection, condition: sa.ColumnElement[bool]) -> bool:
+    return (
+        connection.execute(sa.select(sa.literal(1)).where(condition).limit(1)).first() is not None
+    )
+
+
+def _drop(connection: Connection, keys: Collection[str]) -> None:
+    for part in chunks.parts(keys):
+        rows = deleted_participant.c.follow_up.in_(part)
+        theirs = sa.select(deleted_participant.c.id).where(rows)
+        answers = deleted_standing.c.participant.in_(theirs)
+        connection.execute(sa.delete(deleted_standing).where(answers))
+        connection.execute(sa.delete(deleted_participant).where(rows))
+        connection.execute(sa.delete(deleted_follow_up).where(deleted_follow_up.c.key.in_(part)))
