@@ -9,6 +9,7 @@ import pytest
 
 from gateway.actions import answering, cancelling, directory
 from gateway.model import Reply
+from gateway.web.pages import looking
 from tests.web.test_diary import add
 from tests.web.test_pages import Reader, signed_in
 from tests.web.world import Office
@@ -205,6 +206,25 @@ async def test_a_slot_makes_a_follow_up_with_everybody_whose_diary_is_open(
     assert "Fjord" in whole
     assert "13:30–14:30" in entry(await shown(kari, "view=day&of=room1"), "Made here")
     assert (await kari.get("/follow-ups/new?start=soon")).status_code == 422
+
+
+@pytest.mark.parametrize("view", looking.VIEWS)
+async def test_the_button_above_takes_along_whose_diary_is_open(
+    office: Office, kari: Reader, view: str
+) -> None:
+    """domain.md §3 (help page 001); on every view, one without free slots included."""
+    open_ones = f"view={view}&of=associate:kari&of=associate:nils&of=resource:room1"
+    above = re.findall(
+        '<a class="button first" href="(/follow-ups/new.*?)"', await shown(kari, open_ones)
+    )
+    assert above == ["/follow-ups/new?who=associate:nils&amp;who=resource:room1"]
+    form = (await kari.get(above[0].replace("&amp;", "&"))).text
+    assert re.findall(r'value="(.*?)" checked> (?:Nils|Fjord)', form) == [
+        "associate:nils",
+        "resource:room1",
+    ]
+    alone = await shown(kari, f"view={view}")
+    assert '<a class="button first" href="/follow-ups/new"' in alone
 
 
 async def test_a_task_is_ticked_off_there_by_whose_it_is(office: Office, kari: Reader) -> None:

@@ -52,6 +52,12 @@ class Look:
         """
         return [name for name in self.whose if name != self.own]
 
+    @property
+    def new(self) -> str:
+        """Where a follow-up is made with them, at a time that is not said yet."""
+        asked = "&".join(f"who={quote(name, safe=':')}" for name in self.others)
+        return f"/follow-ups/new{asked and f'?{asked}'}"
+
 
 @lru_cache(maxsize=256)
 def _of(whose: tuple[str, ...]) -> str:
