@@ -133,7 +133,7 @@ def _invited(
 ) -> set[int]:
     """Rows that were somebody else's when they were invited last. An address that changed is no
     other person, as far as anybody can tell: only where the former one belongs to somebody else
-    now, by another name.
+    now, by another name, or where it is nobody's and the names have nothing in common.
     """
     addresses = dict[int, list[str]]()
     for copy in copies:
@@ -184,15 +184,23 @@ def _might_be_another(member: Member, addresses: Sequence[str]) -> bool:
 def _was_anothers(
     member: Member, former: invitations.Invitation, people: Mapping[str, Collection[str]]
 ) -> bool:
-    """Whether the row's last invitation went to somebody else. `people`: whose addresses are."""
+    """Whether the row's last invitation went to somebody else. `people`: whose addresses are.
+
+    Of whom the directory does not know the name tells: a bare address may be put right, and its
+    holder be registered, but not be called something altogether different at the same time.
+    """
+    if _is_known_by_key(member) or address.equal(former.address, member.address):
+        return False
     there = people.get(former.address.lower(), ())
-    return (
-        not _is_known_by_key(member)
-        and not address.equal(former.address, member.address)
-        and bool(there)
-        and member.key not in there
-        and former.name != member.name
-    )
+    if there:
+        return member.key not in there and former.name != member.name
+    return _share_no_word(former.name, member.name)
+
+
+def _share_no_word(one: str, other: str) -> bool:
+    """Whether these are names of two people; one who is not named may be either."""
+    words, others = (set(name.casefold().replace(",", " ").split()) for name in (one, other))
+    return bool(words and others) and words.isdisjoint(others)
 
 
 def _is_known_by_key(member: Member) -> bool:

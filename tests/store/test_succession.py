@@ -22,7 +22,17 @@ from gateway.model import (
     Reply,
     Standing,
 )
-from gateway.store import braked, claims, followups, journal, known, outbox, proposals, schema
+from gateway.store import (
+    braked,
+    claims,
+    delegations,
+    followups,
+    journal,
+    known,
+    outbox,
+    proposals,
+    schema,
+)
 from gateway.store.engine import Store
 from gateway.store.followups import Member
 from gateway.store.outbox import Queued, Settlement
@@ -179,6 +189,41 @@ def test_who_is_called_otherwise_has_said_what_he_said(store: Store, name: str) 
     assert row(store).standings == said
     assert events(store, "given") == []
     assert row(store).planned_for == row(store).who
+
+
+NAMED = {"email": "siv@far.example", "name": "Berg, Siv", "email_invite": True}
+RENAMED = {
+    "somebody else": ("email = 'per@far.example', name = 'Per Lie'", True),
+    "a person": (TO_EVA + ", name = ''", True),
+    "the address put right": ("email = 'siv.berg@far.example'", False),
+    "both put right": ("email = 'siv.berg@far.example', name = 'Siv Berg-Dahl Berg'", False),
+    "the name put right": ("name = 'Sif Bergh'", False),
+    "no name any more": ("email = 'per@far.example', name = ''", False),
+}
+
+
+@pytest.mark.parametrize("name", RENAMED)
+def test_of_an_address_that_nobody_knows_the_name_tells(store: Store, name: str) -> None:
+    """domain.md §3; what was passed on is nobody's who has the row now."""
+    change, is_another = RENAMED[name]
+    begin(store, NAMED)
+    plan(store)
+    deliver(store)
+    number = row(store).id
+    with store.write() as connection:
+        passed_on = Standing(Reply.DELEGATED, seen=True, sequence=0, dtstamp=rows.NOW)
+        followups.write_standing(connection, number, None, passed_on, 9)
+        new = sa.insert(schema.participant).values(follow_up="m1", email="to@far.example")
+        to = connection.execute(new.returning(schema.participant.c.id)).scalar_one()
+        delegations.put(connection, number, to, rows.NOW)
+    rows.run(store, f"UPDATE participant SET {change} WHERE id = {number}")
+    plan(store)
+    with store.read() as connection:
+        left = delegations.of(connection, "m1")
+        [now] = followups.members(connection, ids=[number])
+    assert (now.standings[None].reply, bool(left)) == (
+        (Reply.NEEDS_ACTION, False) if is_another else (Reply.DELEGATED, True)
+    )
 
 
 def test_what_hangs_on_the_row_is_not_the_next_ones(store: Store) -> None:
