@@ -157,8 +157,10 @@ def decide(desk: Desk, number: int, chosen: Chosen, judge: review.Judge) -> Deci
     Raises `NotFound` as `get`; `InputError` for a choice of another kind, or one that lacks what it
     needs; `Refused` where it is closed already, or where what it says cannot be done.
     """
-    key = get(desk, number).cause.follow_up
+    asked = get(desk, number)
+    key = asked.cause.follow_up
     if key is not None:
+        desk.watch(key, _settled(desk, asked, chosen))  # before it is closed
         followups.lock(desk.connection, key)
     decision = _seen(desk, kept.get(desk.connection, number, lock=True), number)
     if decision.closed_at is not None:
@@ -176,6 +178,13 @@ def decide(desk: Desk, number: int, chosen: Chosen, judge: review.Judge) -> Deci
     if key is not None:
         desk.touch(key)
     return get(desk, number)
+
+
+def _settled(desk: Desk, one: Decision, chosen: Chosen) -> list[int]:
+    """The messages that a choice settles and taking it back lets wait again."""
+    if one.kind is not DecisionKind.PARTY_CRASHER or chosen.choice != Choice.ADD:
+        return []
+    return questions.of_speaker(desk.connection, one.cause)
 
 
 def _seen(desk: Desk, decision: Decision | None, number: int) -> Decision:

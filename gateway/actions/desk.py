@@ -10,7 +10,7 @@ On failure: nothing of it was written. A record that no letter could say is refu
 (`InputError`), where whoever wrote it still listens.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
@@ -113,12 +113,12 @@ class Desk:
             self.watch(key)
         return found
 
-    def watch(self, key: str) -> None:
-        """This follow-up may be changed from here on."""
+    def watch(self, key: str, messages: Collection[int] = ()) -> None:
+        """This follow-up may be changed from here on. `messages`: those that may be settled."""
         if self.watched is not None and key not in self.watched:
             followups.lock(self.connection, key)
             records.hold(self.connection, key)
-            self.watched[key] = snapshots.take(self.connection, key)
+            self.watched[key] = snapshots.take(self.connection, key, messages)
 
     def edit(self, key: str) -> Parties:
         """The follow-up, for what its owner does to it; nobody else plans or changes it meanwhile.

@@ -482,14 +482,11 @@ def _added(connection: Connection, kept: Kept, bench: Bench) -> int:
             reason=ruling.record.reason,
         )
     followups.lock(connection, crasher.follow_up)
-    there = (
-        participants.number_of(connection, crasher.follow_up, crasher.address)
-        if crasher.row is not None
-        else None
-    )
+    rows = followups.members(connection, crasher.follow_up) if crasher.row is not None else []
+    is_there = any(address.among(crasher.address, one.addresses) for one in rows if not one.removed)
     reason = (
         marked("he is a participant already; see --as")
-        if there is not None
+        if is_there
         else marked("it is a mailbox of this gateway")
         if address.is_ours(crasher.address, bench.mailboxes)
         else syntax.problem(crasher.address)

@@ -1,15 +1,16 @@
 """Taking back what the page has saved, before a letter of it leaves (page.md §3).
 
 A save keeps what its follow-ups were before it, in its own transaction, and has them planned later
-than what programs write. Taking it back puts the rows as they were; the planner compares, and what
-is as everybody knows it owes nothing. It does not matter in which browser of the person that
-happens.
+than what programs write; a letter that it puts into the outbox itself leaves as late. Taking it
+back puts the rows as they were; the planner compares, and what is as everybody knows it owes
+nothing; a letter that is there already is dropped. It does not matter in which browser of the
+person that happens.
 
 On failure: where letters are planned already, or somebody else has changed any of it since, nothing
 is put back.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,11 +19,21 @@ from typing import TypeVar
 from gateway import settings as configuration
 from gateway.actions import desk as desks
 from gateway.actions.desk import Desk, Letters, Outcome
-from gateway.errors import NotFound
+from gateway.errors import NotFound, Refused
 from gateway.followups.permission import Verb
 from gateway.i18n import marked
-from gateway.model import Actor
-from gateway.store import engine, followups, journal, marks, outbox, records, snapshots, undos
+from gateway.model import Actor, LetterState
+from gateway.store import (
+    engine,
+    followups,
+    inbox,
+    journal,
+    marks,
+    outbox,
+    records,
+    snapshots,
+    undos,
+)
 from gateway.store.engine import Store
 from gateway.store.snapshots import Change
 from gateway.store.undos import Save, State
@@ -64,9 +75,8 @@ def perform(
             desk = Desk(connection, settings, now, actor, watched={})
             newest = outbox.newest_number(connection)
             outcome = desks.carry_out(desk, command)
-            if outbox.has_since(connection, newest, desk.touched):
-                return outcome
-            return replace(outcome, letters=_keep(desk, outcome.letters))
+            there = outbox.since(connection, newest, desk.touched)
+            return replace(outcome, letters=_keep(desk, outcome.letters, there))
 
     return engine.retried(work)
 
@@ -89,7 +99,16 @@ def undo(desk: Desk, number: int) -> Undone:
             by, at = records.last_change(desk.connection, key)
             return Undone(Verdict.CHANGED, save.follow_up, by, at)
     undos.done(desk.connection, number, desk.now)
+    _call_back(desk, save.letters_there)
     return Undone(Verdict.DONE, _put_back(desk, save))
+
+
+def _call_back(desk: Desk, letters: Sequence[int]) -> None:
+    """They do not leave. Raises `Refused` where a gateway has claimed one at this very moment."""
+    waiting = (LetterState.WAITING,)
+    about = desk.connection, letters, waiting, LetterState.DROPPED, outbox.TAKEN_BACK, desk.now
+    if len(outbox.change(*about)) < len(letters):
+        raise Refused(marked("it is too late: the letters are on their way"))
 
 
 def _put_back(desk: Desk, save: Save) -> str:
@@ -97,13 +116,15 @@ def _put_back(desk: Desk, save: Save) -> str:
     for key in sorted(made):
         desk.changed(key, journal.Entry("deleted", key))
         records.delete(desk.connection, key)
-    rows = [one for one in save.changes if not _makes(one)]
+    rows = [one for one in save.changes if not _makes(one) and one.table != snapshots.LETTERS]
     removed = snapshots.put_back(desk.connection, rows)
     for row in followups.members(desk.connection, ids=removed):
         left = journal.Entry("removed", row.follow_up, row.id, row.date, detail=row.who)
         desk.note(left)
+    messages: list[int | None] = [one.row[0] for one in rows if one.table == "inbox"]
     for key in sorted(save.states.keys() - made):
-        desk.changed(key, journal.Entry("taken_back", key))
+        entries = [journal.Entry(inbox.TAKEN_BACK, key, message=one) for one in messages or [None]]
+        desk.changed(key, *entries)
     return "" if save.follow_up in made else save.follow_up
 
 
@@ -112,31 +133,24 @@ def _makes(change: Change) -> bool:
     return change.table == "follow_up" and change.was is None
 
 
-def _keep(desk: Desk, letters: Letters) -> Letters:
+def _keep(desk: Desk, letters: Letters, there: Sequence[int]) -> Letters:
     """Keep how to take it back, where letters are owed that nobody has sent. Returns them, with the
-    moment at which they leave then.
+    moment at which they leave then. `there`: the letters that the command has put into the outbox.
     """
-    assert desk.watched is not None
     window = timedelta(seconds=desk.settings.outbound.page_seconds)
     later = window - timedelta(seconds=desk.settings.outbound.coalesce_seconds)
-    if not letters.queued or desk.queued or desk.marked or later < timedelta():
+    count = len({*there, *(one.id for one in letters.queued)})
+    others = desk.marked.difference(desk.touched)
+    if not count or not desk.touched or others or later < timedelta():
         return letters
     marks.delay_since(desk.connection, desk.began, later)
     leaves = desk.now + window
+    outbox.delay(desk.connection, there, leaves)
     changes = _changes(desk)
     if changes is not None:
-        undos.put(
-            desk.connection,
-            Save(
-                desk.actor.by,
-                desk.touched[0],
-                desk.now,
-                leaves,
-                len(letters.queued),
-                _states(desk),
-                changes,
-            ),
-        )
+        changes += [Change(snapshots.LETTERS, (number,), None) for number in there]
+        about = desk.actor.by, desk.touched[0], desk.now, leaves, count
+        undos.put(desk.connection, Save(*about, _states(desk), changes))
     return replace(letters, leaves_at=leaves)
 
 
@@ -146,7 +160,9 @@ def _changes(desk: Desk) -> list[Change] | None:
     # A command asks for the right to what is there; what it did not ask for, it has made.
     changes = [Change("follow_up", (key,), None) for key in desk.touched if key not in desk.watched]
     for key, before in desk.watched.items():
-        differences = snapshots.difference(before, snapshots.take(desk.connection, key))
+        messages = [number for (number,) in before["inbox"]]
+        after = snapshots.take(desk.connection, key, messages)
+        differences = snapshots.difference(before, after)
         if differences is None:
             return None
         changes += differences
@@ -157,7 +173,6 @@ def _states(desk: Desk) -> dict[str, State]:
     """The follow-ups as they are now."""
     newest = marks.newest_of(desk.connection, desk.touched)
     return {
-        key: State(newest[key], snapshots.digest(snapshots.take(desk.connection, key)))
+        key: State(newest.get(key), snapshots.digest(snapshots.take(desk.connection, key)))
         for key in desk.touched
-        if key in newest
     }

@@ -18,6 +18,11 @@ from gateway.model import EFFECTIVE, Moment, Outcome
 from gateway.store import codec, upsert
 from gateway.store.schema import UNSETTLED, inbox, journal, mailbox
 
+TAKEN_BACK = "taken_back"
+"""The event of the journal when a save is taken back; of a message, where that let it have its
+effect.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -159,6 +164,14 @@ COPIES = sa.select(inbox.c.digest, inbox.c.outcome, inbox.c.arrived_at).where(
     inbox.c.digest.in_(sa.bindparam("digests", expanding=True)),
     inbox.c.outcome.in_(sorted(EFFECTIVE)),
 )
+BACK = journal.alias("back")
+IS_BACK = sa.exists().where(
+    BACK.c.follow_up == journal.c.follow_up,
+    BACK.c.event == TAKEN_BACK,
+    BACK.c.message == journal.c.message,
+    BACK.c.id > journal.c.id,
+)
+"""Whoever let the message have its effect took that back (`actions.undoing`)."""
 TRACES = (
     sa.select(
         inbox.c.id,
@@ -172,6 +185,7 @@ TRACES = (
     .where(
         journal.c.participant.in_(sa.bindparam("participants", expanding=True)),
         journal.c.event.in_(sorted(EFFECTIVE)),
+        ~IS_BACK,
         inbox.c.object.in_(sa.bindparam("objects", expanding=True))
         | (inbox.c.id == sa.bindparam("number")),
         (inbox.c.object != "")

@@ -25,6 +25,8 @@ AGES = (5, 10, 20, 40, 80, 160, 320, 640, 1280)
 """Steps in minutes by which the age of letters is told, as Postfix's qshape has them."""
 BY_HAND = "held by hand"
 """The note of a letter that an administrator holds."""
+TAKEN_BACK = "taken back"
+"""The note of a letter that whoever saved called back before it left."""
 GIVEN_UP = "given up: "
 """How the note of a letter begins that was put off for too long."""
 LATEST = 20
@@ -428,10 +430,23 @@ def newest_number(connection: Connection) -> int:
     return connection.execute(sa.select(sa.func.max(outbox.c.id))).scalar() or 0
 
 
-def has_since(connection: Connection, number: int, keys: Collection[str]) -> bool:
-    """Whether there is a newer letter about one of these follow-ups."""
+def since(connection: Connection, number: int, keys: Collection[str]) -> list[int]:
+    """The newer letters about these follow-ups."""
     query = sa.select(outbox.c.id).where(outbox.c.id > number, outbox.c.follow_up.in_(keys))
-    return connection.execute(query.limit(1)).first() is not None
+    return list(connection.execute(query.order_by(outbox.c.id)).scalars())
+
+
+def delay(connection: Connection, letters: Sequence[int], until: datetime) -> None:
+    """These letters, which nobody has claimed yet, leave no earlier."""
+    waits = sa.and_(outbox.c.id.in_(letters), stands(outbox, LetterState.WAITING))
+    connection.execute(sa.update(outbox).where(waits).values(due_at=until))
+
+
+def are_waiting(connection: Connection, letters: Sequence[int]) -> bool:
+    """Whether none of these was claimed, or came to an end."""
+    waits = sa.and_(outbox.c.id.in_(letters), stands(outbox, LetterState.WAITING))
+    query = sa.select(sa.func.count()).select_from(outbox).where(waits)
+    return bool(connection.execute(query).scalar_one() == len(letters))
 
 
 def follow_ups_waiting(connection: Connection, account: str) -> list[str]:

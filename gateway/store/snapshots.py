@@ -4,15 +4,17 @@ back (page.md §3).
 Kept is what differs: the columns of the rows that changed, as they were; whole rows that went; the
 names of those that are new. A new participant is marked as removed rather than deleted, because
 others may have its number. Decisions that began are left alone: they end by themselves
-(`actions.deciding`).
+(`actions.deciding`). Of a message that was settled what made it wait is kept, its bytes, too; a
+letter that the command itself has put into the outbox is named.
 
 On failure: a value that is not what its column should hold cannot be written as it stands; nothing
 is kept then, and the command cannot be taken back (`difference` is None).
 """
 
+import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,9 +24,16 @@ from sqlalchemy.engine import Connection
 
 from gateway.store import marked
 from gateway.store.records import OURS
-from gateway.store.schema import follow_up, follow_up_date, participant, proposal, standing
+from gateway.store.schema import (
+    follow_up,
+    follow_up_date,
+    inbox,
+    participant,
+    proposal,
+    standing,
+)
 from gateway.store.schema_domain import decision
-from gateway.store.schema_letters import invitation
+from gateway.store.schema_letters import invitation, outbox
 
 Row = Mapping[str, Any]
 Rows = Mapping[tuple[Any, ...], Row]
@@ -33,9 +42,20 @@ Snapshot = Mapping[str, Rows]
 
 TABLES = {
     table.name: table
-    for table in (follow_up, follow_up_date, participant, standing, proposal, decision, invitation)
+    for table in (
+        follow_up,
+        follow_up_date,
+        participant,
+        standing,
+        proposal,
+        decision,
+        invitation,
+        inbox,
+    )
 }
 """In the order in which rows can be written again."""
+LETTERS = outbox.name
+"""The table of letters, which are taken back by `store.outbox`."""
 WISHES = (
     "id",
     "participant",
@@ -48,12 +68,14 @@ WISHES = (
 """Of an invitation no more than that it is to be sent again; the rest is the planner's."""
 FOLLOWING = frozenset({decision.name, invitation.name})
 """Tables whose rows begin and end by themselves."""
+LYING = frozenset({"moved", "destination", "tries"})
+"""Columns of a message that say where it lies in the mailbox, which is not taken back."""
 DERIVED = frozenset({*OURS, "conflict"})
 """Columns that follow from others, or say who changed it: they are neither compared nor put
 back.
 """
-INSTANT = "@"
-"""How a moment begins in JSON; other texts are said with another sign before them."""
+INSTANT, OCTETS = "@", "#"
+"""How a moment and bytes begin in JSON; other texts are said with another sign before them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +90,13 @@ class Change:
     gone: bool = False
 
 
-def take(connection: Connection, key: str) -> Snapshot:
-    """The follow-up with all its rows; none where there is no such follow-up."""
-    return {name: _rows(connection, table, key) for name, table in TABLES.items()}
+def take(connection: Connection, key: str, messages: Collection[int] = ()) -> Snapshot:
+    """The follow-up with all its rows; none where there is no such follow-up. `messages`: those
+    that are about to be settled.
+    """
+    whole = {name: table for name, table in TABLES.items() if table is not inbox}
+    rows = {name: _rows(connection, table, key) for name, table in whole.items()}
+    return rows | {inbox.name: _messages(connection, messages)}
 
 
 def digest(snapshot: Snapshot) -> str:
@@ -83,7 +109,7 @@ def digest(snapshot: Snapshot) -> str:
         (name, *row, *_compared(values))
         for name, rows in snapshot.items()
         for row, values in rows.items()
-        if name != decision.name and _whose(name, row, values) not in removed
+        if name not in (decision.name, inbox.name) and _whose(name, row, values) not in removed
     ]
     return hashlib.sha256(json.dumps(said, default=str).encode()).hexdigest()
 
@@ -169,6 +195,11 @@ def _rows(connection: Connection, table: sa.Table, key: str) -> Rows:
     return {tuple(row[name] for name in names): dict(row) for row in found}
 
 
+def _messages(connection: Connection, numbers: Collection[int]) -> Rows:
+    query = sa.select(inbox).where(inbox.c.id.in_(sorted(numbers))).order_by(inbox.c.id)
+    return {(row["id"],): dict(row) for row in connection.execute(query).mappings()}
+
+
 def _compared(values: Row) -> list[tuple[str, Any]]:
     return [(column, value) for column, value in values.items() if column not in DERIVED]
 
@@ -178,10 +209,11 @@ def _change(name: str, row: tuple[Any, ...], was: Row | None, now: Row | None) -
         return Change(name, row, was, gone=True)
     if was is None:
         return None if name in FOLLOWING else Change(name, row, None)
+    kept = DERIVED | LYING if name == inbox.name else DERIVED
     columns = {
         column: value
         for column, value in was.items()
-        if column not in DERIVED and now[column] != value
+        if column not in kept and now[column] != value
     }
     return Change(name, row, columns) if columns else None
 
@@ -189,10 +221,15 @@ def _change(name: str, row: tuple[Any, ...], was: Row | None, now: Row | None) -
 def _said(value: Any) -> Any:
     if isinstance(value, datetime):
         return INSTANT + value.isoformat()
+    if isinstance(value, bytes):
+        return OCTETS + base64.b64encode(value).decode()
     return f"={value}" if isinstance(value, str) else value
 
 
 def _meant(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    return datetime.fromisoformat(value[1:]) if value.startswith(INSTANT) else value[1:]
+    kind, said = value[:1], value[1:]
+    if kind == OCTETS:
+        return base64.b64decode(said)
+    return datetime.fromisoformat(said) if kind == INSTANT else said

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.store import chunks, snapshots
+from gateway.store import chunks, outbox, snapshots
 from gateway.store.schema import change_mark
 from gateway.store.schema_access import undo
 from gateway.store.snapshots import Change
@@ -20,11 +20,11 @@ KEPT = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A follow-up after the save. `mark`: its newest one, which is there until it is planned;
-    `digest`: what it said.
+    """A follow-up after the save. `mark`: its newest one, which is there until it is planned, None
+    where the save left none; `digest`: what it said.
     """
 
-    mark: int
+    mark: int | None
     digest: str
 
 
@@ -41,6 +41,11 @@ class Save:
     changes: Sequence[Change]
     id: int = 0
     undone: bool = False
+
+    @property
+    def letters_there(self) -> list[int]:
+        """Those that it has put into the outbox itself."""
+        return [one.row[0] for one in self.changes if one.table == snapshots.LETTERS]
 
 
 def put(connection: Connection, save: Save) -> None:
@@ -93,10 +98,11 @@ def newest(connection: Connection, by: str, now: datetime) -> Save | None:
 
 
 def waits(connection: Connection, save: Save) -> bool:
-    """Whether nothing of it has been planned, so that no letter of it is there."""
-    numbers = [state.mark for state in save.states.values()]
+    """Whether nothing of it has been planned, and no letter of it was claimed."""
+    numbers = [state.mark for state in save.states.values() if state.mark is not None]
     count = sa.select(sa.func.count()).where(change_mark.c.id.in_(numbers))
-    return bool(connection.execute(count).scalar_one() == len(numbers))
+    is_unplanned = connection.execute(count).scalar_one() == len(numbers)
+    return is_unplanned and outbox.are_waiting(connection, save.letters_there)
 
 
 def done(connection: Connection, number: int, at: datetime) -> None:

@@ -239,6 +239,29 @@ def test_what_is_taken_back_reaches_nobody(company: Company, browser: Browser) -
     assert nobody.messages() == []
 
 
+def test_a_time_is_kept_after_all_and_that_is_told_once(company: Company, browser: Browser) -> None:
+    company.sign_in(browser, "kari")
+    siri = company.invitee("Siri Moe", "other.example")
+    key = create(company, "Ny tid")
+    invite(company, key, address=siri.address)
+    company.answer(siri, clients.proposing(timedelta(hours=4)), Word.TENTATIVE)
+    tab, before = company.open("kari"), company.post()
+    expect(card(tab, "keep")).to_contain_text("foreslår")
+    card(tab, "keep").locator("[value=keep]").click()
+    expect(card(tab, "keep")).to_have_count(0)
+    assert len(company.post()) == len(before) + 1
+    tab.get_by_role("button", name="Angre").click()
+    tab.wait_for_url(re.compile(rf"/follow-ups/{key}\?done=undone"))
+    assert company.post() == before
+    tab = company.open("kari")
+    card(tab, "keep").locator("[value=keep]").click()
+    expect(card(tab, "keep")).to_have_count(0)
+    company.gateway.command("queue", "retry", "--follow-up", key)  # it would wait for the undo
+    company.letter(siri, "DECLINECOUNTER")
+    told = [mailbox.calendar_of(one) for one in siri.messages()]
+    assert sum("METHOD:DECLINECOUNTER" in one for one in told) == 1
+
+
 def test_a_decline_leads_to_the_first_free_time_and_all_are_asked_again(
     company: Company, browser: Browser
 ) -> None:

@@ -7,14 +7,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
-from gateway.actions import answering
+from gateway.actions import answering, deciding
 from gateway.actions.answering import Said
-from gateway.model import LetterState, Reply
-from gateway.store import outbox, snapshots, users
+from gateway.followups.decisions import DecisionKind
+from gateway.model import Access, Delivery, LetterState, Reply
+from gateway.store import claims, decisions, outbox, schema, schema_letters, snapshots, users
+from gateway.store.outbox import Settlement
 from tests.store import acting
 from tests.web.test_pages import Reader, signed_in
-from tests.web.world import Office
+from tests.web.world import Office, receive
 
 TIMES = {"start": "2026-12-02T09:00", "end": "2026-12-02T10:00"}
 
@@ -223,6 +226,115 @@ async def test_sending_again_and_reminding_are_taken_back(office: Office, kari: 
         office.later(days=2)
 
 
-async def test_what_sends_at_once_cannot_be_taken_back(office: Office, kari: Reader) -> None:
-    await kari.post(f"/decisions/{office.decision('own').id}", choice="keep")
-    assert await bar(kari) == ""
+async def test_keeping_the_time_is_taken_back_before_its_letter_leaves(
+    office: Office, kari: Reader
+) -> None:
+    decision, before = office.decision("own").id, said(office)
+    for _ in range(2):  # another time counts as the first
+        done = await kari.post(f"/decisions/{decision}", choice="keep")
+        assert done.headers["location"] == "/?done=decided&letters=1"
+        office.later(seconds=9)
+        assert claimed(office) == []
+        undone = await kari.post(await bar(kari))
+        assert undone.headers["location"] == "/follow-ups/own?done=undone"
+        assert (said(office), office.decision("own").id) == (before, decision)
+        office.later(minutes=1)
+        assert office.plan() == 0
+        assert claimed(office) == []
+    chief = signed_in(office, "chief", Access.ADMIN)
+    listed = await chief.get("/admin/letters?view=all&follow_up=own")
+    assert listed.text.count('<span class="soft">Taken back before it left') == 2
+    # Not taken back, exactly one leaves, in its time; then it is too late.
+    await kari.post(f"/decisions/{decision}", choice="keep")
+    undo = await bar(kari)
+    office.later(seconds=10)
+    assert claimed(office) == ["DECLINECOUNTER to ola@ext.example"]
+    late = await kari.post(undo)
+    assert late.status_code == 409
+    assert "too late" in late.text
+    office.later(days=1)
+    office.plan()
+    assert claimed(office) == []
+
+
+async def test_who_was_let_in_is_out_again_and_their_answer_waits(
+    office: Office, kari: Reader
+) -> None:
+    number = receive(office, "foreign", "sam@far.example", mailbox="invites@crm.example")
+    with office.store.read() as connection:
+        open_there = decisions.open_of(connection, ["foreign"])
+        before = inbox_row(connection, number)
+    [crasher] = [one for one in open_there if one.kind is DecisionKind.PARTY_CRASHER]
+    nils = signed_in(office, "nils")
+    for _ in range(2):
+        done = await nils.post(f"/decisions/{crasher.id}", choice="add")
+        assert done.headers.get("location") == "/?done=decided&letters=1", done.text
+        assert "sam@far.example" in (await nils.get("/follow-ups/foreign")).text
+        undone = await nils.post(await bar(nils))
+        assert "done=undone" in undone.headers["location"]
+        assert "<b>sam@far.example</b>" not in (await nils.get("/follow-ups/foreign")).text
+        with office.store.read() as connection:
+            assert inbox_row(connection, number) == before
+            assert decisions.open_of(connection, ["foreign"]) == open_there
+        office.later(minutes=1)
+        assert office.plan() == 0
+        assert claimed(office) == []
+    await nils.post(f"/decisions/{crasher.id}", choice="add")
+    office.later(minutes=1)
+    office.plan()
+    assert claimed(office) == ["REQUEST to sam@far.example"]
+    assert "Comes" in (await nils.get("/follow-ups/foreign")).text
+
+
+async def test_a_corrected_address_is_taken_back(office: Office, kari: Reader) -> None:
+    await kari.post("/follow-ups/own/invite", email="eav@other.example", save="yes")
+    office.later(minutes=1)
+    office.plan()
+    refused = claimed(office, Delivery.UNDELIVERABLE)
+    assert refused == ["REQUEST to eav@other.example"]
+    with office.store.write() as connection:
+        deciding.follow(connection, ["own"], office.now)
+        open_there = decisions.open_of(connection, ["own"])
+    [lost] = [one for one in open_there if one.kind is DecisionKind.UNDELIVERABLE]
+    await kari.post(f"/decisions/{lost.id}", choice="correct", address="eva@other.example")
+    await kari.post(await bar(kari))
+    assert "<b>eav@other.example</b>" in (await kari.get("/follow-ups/own")).text
+    office.later(minutes=1)
+    assert office.plan() == 0
+    await kari.post(f"/decisions/{lost.id}", choice="correct", address="eva@other.example")
+    office.later(minutes=1)
+    office.plan()
+    assert claimed(office) == ["REQUEST to eva@other.example"]
+
+
+async def test_what_the_brake_holds_asks_first(office: Office) -> None:
+    """Many letters at once, which nobody can call back (docs/page.md §7)."""
+    chief = signed_in(office, "chief", Access.ADMIN)
+    office.plan()
+    with office.store.write() as connection:
+        held = {"state": "held", "note": "brake", "changed_at": office.now}
+        connection.execute(sa.update(schema_letters.outbox).values(**held))
+        deciding.follow_brake(connection, office.now)
+    page = (await chief.get("/")).text
+    asking = re.findall(r'<a class="button[^"]*" href="(/admin/[^"]+)"', page)
+    assert len(asking) == 3
+    for path in asking:
+        assert (await chief.get(path)).status_code == 200
+    assert 'value="release"' not in page
+
+
+def claimed(office: Office, delivery: Delivery = Delivery.SENT) -> list[str]:
+    """The letters that leave now, which all come to this."""
+    state = LetterState.SENT if delivery is Delivery.SENT else LetterState.REFUSED
+    with office.store.write() as connection:
+        taken = claims.take(connection, "a", office.now, 100)
+        ends = [Settlement(one.id, state, True, delivery) for one in taken]
+        claims.settle(connection, ends, [], "a", office.now)
+    return [f"{one.letter.method.value} to {one.letter.address}" for one in taken]
+
+
+def inbox_row(connection: sa.Connection, number: int) -> dict[str, Any]:
+    """All of it, except where the mail lies."""
+    rows = connection.execute(sa.select(schema.inbox).where(schema.inbox.c.id == number))
+    row = dict(rows.mappings().one())
+    return {name: value for name, value in row.items() if name not in snapshots.LYING}

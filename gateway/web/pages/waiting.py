@@ -112,10 +112,18 @@ ICONS = {
 SAID_IN_ROW = frozenset(
     {DecisionKind.WORDS, DecisionKind.DECLINED, DecisionKind.ASSIGNMENT_DECLINED}
 )
-UNDONE = frozenset({Choice.MOVE, Choice.REMOVE})
-"""Choices that can be taken back: nothing but the record follows from them."""
-ELSEWHERE = {Choice.RESCHEDULE: "move", Choice.ASSIGN: "assign"}
+FINAL = frozenset({Choice.SAME, Choice.OTHER, Choice.REFUSE})
+"""Choices that settle messages and owe no letter. What an address was learned as is taken back on
+the person's card.
+"""
+DIALOGS = {Choice.RESCHEDULE: "move", Choice.ASSIGN: "assign"}
 """Choices that need more than a click: the dialog that asks for it."""
+ASKED = {
+    Choice.RELEASE: "/admin/queue/release?brake=yes",
+    Choice.DROP: "/admin/queue/drop?brake=yes",
+    Choice.PUT_BACK: "/admin/brake/put-back",
+}
+"""Choices about many letters: the page that says first what follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,12 +185,10 @@ async def decide(
     judge = await here.site.run(here.site.judge)
 
     def command(desk: Desk) -> str:
-        if (key := decisions.get(desk, number).cause.follow_up) is not None:
-            desk.watch(key)  # before it is closed
         decisions.decide(desk, number, Chosen(choice, address=address.strip()), judge)
         return "/"
 
-    return await here.write(command, "decided", final=choice not in UNDONE)
+    return await here.write(command, "decided", final=choice in FINAL)
 
 
 def cards(here: Visit, desk: Desk, listed: Sequence[Decision]) -> list[Card]:
@@ -300,7 +306,8 @@ def _follows(here: Visit, one: Decision, facts: Mapping[str, str]) -> list[str]:
 
 
 def _button(here: Visit, one: Decision, choice: Choice) -> Button:
-    dialog = ELSEWHERE.get(choice, "")
-    date = {"date": codec.moment(one.cause.instance)} if one.cause.instance is not None else {}
-    to = path("follow-ups", one.cause.follow_up or "", dialog, **date) if dialog else ""
+    dialog, to = DIALOGS.get(choice, ""), ASKED.get(choice, "")
+    if dialog:
+        date = {"date": codec.moment(one.cause.instance)} if one.cause.instance is not None else {}
+        to = path("follow-ups", one.cause.follow_up or "", dialog, **date)
     return Button(choice.value, here.texts.gettext(BUTTONS[choice]), to)

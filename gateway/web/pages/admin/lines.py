@@ -60,6 +60,7 @@ LATER = marked("It leaves at %(time)s")
 AGAIN = marked("tried again at %(time)s")
 GIVEN_UP = marked("Given up: it was put off for too long")
 DROPPED = marked("An administrator dropped it")
+TAKEN_BACK = marked("Taken back before it left")
 NEEDLESS = marked("Nobody needs it any more")
 
 
@@ -184,7 +185,8 @@ def _dropped(here: Visit, letter: Queued, last: Attempt | None) -> str:
     if letter.note.startswith(outbox.GIVEN_UP):
         words = say(GIVEN_UP)
         return f"{words}. {say(reasons.of(as_said(last)))}" if last is not None else words
-    return say(DROPPED if letter.note == queue.STEPS[queue.Verb.DROP].note else NEEDLESS)
+    by = {queue.STEPS[queue.Verb.DROP].note: DROPPED, outbox.TAKEN_BACK: TAKEN_BACK}
+    return say(by.get(letter.note, NEEDLESS))
 
 
 def _refusal(letter: Queued, last: Attempt | None) -> Said:
@@ -195,7 +197,7 @@ def _refusal(letter: Queued, last: Attempt | None) -> Said:
 
 
 def _said(letter: Queued, last: Attempt | None) -> str:
-    ours = (outbox.BY_HAND, brake.REASON, queue.STEPS[queue.Verb.DROP].note)
+    ours = (outbox.BY_HAND, outbox.TAKEN_BACK, brake.REASON, queue.STEPS[queue.Verb.DROP].note)
     if letter.note and letter.note not in ours:
         return letter.note
     if last is None or letter.state is LetterState.SENT:
