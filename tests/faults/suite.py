@@ -38,7 +38,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from gateway.store import migrate
-from tests import rig
 from tests.faults import checker, invitees, kill
 from tests.faults.middleman import ONCE, Certificates, Imap, Lmtp, Middleman, Plain, Plan, Smtp
 from tests.rig import dovecot, postfix, postgres, process
@@ -677,7 +676,7 @@ def run(
     """
     report, chance, began = Report(seed), random.Random(seed), time.monotonic()
     shares = sum(play.share for play in rounds)
-    library = faketime()
+    library = process.faketime()
     with serving(chance) as servers:
         left = shares
         for play in rounds:
@@ -732,11 +731,6 @@ def _disk(play: Round) -> Iterator[Path]:
             yield folder
         finally:
             subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def faketime() -> Path:
-    """Debian's libfaketime."""
-    return Path(rig.need("/usr/lib/*/faketime/libfaketime.so.1", "libfaketime"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

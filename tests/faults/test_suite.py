@@ -15,6 +15,7 @@ import pytest
 
 from tests.faults import suite
 from tests.faults.middleman import Certificates, Imap, Middleman, Plain, Plan, Smtp
+from tests.rig import process
 
 SHORT = suite.Round("short", ("",), is_sqlite=True)
 
@@ -32,7 +33,7 @@ def test_what_was_refused_is_tried_again_by_the_newer_program(tmp_path: Path) ->
     """The old one does not touch a store that a newer one has migrated."""
     upgraded = suite.Round("upgraded", ("",), is_sqlite=True, upgraded=True)
     with suite.serving(random.Random(7)) as servers:
-        site = suite.Site(tmp_path, servers, upgraded, 7, suite.faketime())
+        site = suite.Site(tmp_path, servers, upgraded, 7, process.faketime())
         try:
             site.crowd.start()
             site.start(0)

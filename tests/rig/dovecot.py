@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import grp
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -150,11 +150,12 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(extra: str = "") -> Iterator[Server]:
+def running(extra: str = "", env: Mapping[str, str] | None = None) -> Iterator[Server]:
     """A new Dovecot, started; stopped and removed at the end.
 
     `extra` is put at the end of the configuration and overrides what stands before it
-    (`mail_plugins = …`, `ssl = …`).
+    (`mail_plugins = …`, `ssl = …`). `env` stands in for our environment, until `daemon.env` is
+    another one.
     """
     program = rig.need("dovecot", "dovecot-core")
     rig.need("/usr/lib/dovecot/imap", "dovecot-imapd")
@@ -190,6 +191,7 @@ def running(extra: str = "") -> Iterator[Server]:
             [program, "-F", "-c", str(configuration)],
             log=directory / "output.log",
             logs=[directory / "dovecot.log"],
+            env=env,
         )
         server = Server(directory, imap_port, lmtp_port, sasl_port, daemon)
         server.start()

@@ -103,6 +103,11 @@ def within_rights() -> list[str]:
     return [rig.need("setpriv", "util-linux"), f"--inh-caps={taken}", f"--bounding-set={taken}"]
 
 
+def faketime() -> Path:
+    """Debian's libfaketime."""
+    return Path(rig.need("/usr/lib/*/faketime/libfaketime.so.1", "libfaketime"))
+
+
 def give(path: Path, user: str | None) -> None:
     """Make `user` and his group the owner of a file or directory; nothing if that is None."""
     if user is not None:

@@ -1,18 +1,25 @@
-"""`invite-gateway doctor` on servers whose certificates do not hold, that nobody reads, or from
-which no probe comes back: what it says, and that it says "ok" after the cure it names.
+"""`invite-gateway doctor` on servers whose certificates do not hold, whose clocks are wrong, that
+nobody reads, or from which no probe comes back, and with old time zone data: what it says, and that
+it says "ok" after the cure it names.
 """
 
+import json
+import os
 import re
+import shutil
 import ssl
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
+import tzdata
 
 from gateway import settings
 from gateway.actions import probing
@@ -21,8 +28,11 @@ from gateway.health import Condition, State
 from gateway.mail import probe
 from gateway.store.engine import Store
 from gateway.store.probes import End
-from tests import stores
-from tests.wire import imap_peer
+from tests import checkup, command, stores
+from tests.rig import dovecot as dovecot_server
+from tests.rig import mailbox, process
+from tests.rig import postfix as postfix_server
+from tests.wire import gateway_process, imap_peer
 from tests.wire.smtp_peer import Peer
 
 AUTHORITY = trustme.CA()
@@ -159,7 +169,6 @@ async def test_a_mailbox_that_nobody_reads_is_told_until_somebody_does(url: str)
 
 
 async def test_a_clock_that_is_ahead_is_told_until_it_is_set(url: str) -> None:
-    """A server whose clock is behind is found by a message of our own alone, in test_doctor.py."""
     async with office(url) as there:
         ahead = datetime.now(UTC) + timedelta(minutes=30)
         there.imap.add(date=f"{ahead:%d-%b-%Y %H:%M:%S} +0000")
@@ -168,6 +177,91 @@ async def test_a_clock_that_is_ahead_is_told_until_it_is_set(url: str) -> None:
         assert re.search(r"is 1[78]\d\d s ahead of ours.*timedatectl set-ntp true", line.words)
         there.imap.add()
         assert (await there.examined())["server clock"].state is State.OK
+
+
+@pytest.mark.real
+def test_a_clock_that_is_behind_is_told_until_it_is_set(
+    tmp_path: Path, postfix: postfix_server.Server
+) -> None:
+    """Nothing that lies in the mailbox tells of it: only a message of our own does."""
+    late = {
+        "LD_PRELOAD": str(process.faketime()),
+        "FAKETIME": "-5m",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    kept = f"import_environment = TZ {' '.join(late)}\n"
+    with dovecot_server.running(kept, late) as mail:
+        box = mail.mailbox("invites", postfix_server.OURS)
+        environment = gateway_process.environment(
+            f"sqlite:///{tmp_path / 'store.db'}", box, postfix
+        )
+        assert command.run("db", "upgrade", environment=environment).returncode == 0
+        box.append(b"From: ola@ext.example\r\nSubject: Hei\r\n\r\nHei\r\n")
+        line = checkup.examined(environment)["server clock"]
+        assert (line.state, line.words) == (State.OK, "not compared; doctor --roundtrip does")
+        line = checkup.examined(environment, "--roundtrip")["server clock"]
+        assert line.state is State.WARNING
+        assert re.search(r"is (29|30)\d s behind ours.*timedatectl set-ntp true", line.words)
+        # The cure: it keeps its time.
+        mail.stop()
+        mail.daemon.env = None
+        mail.start()
+        line = checkup.examined(environment, "--roundtrip")["server clock"]
+        assert line == Condition("server clock", State.OK, "the mail server's clock and ours agree")
+
+
+def test_old_zone_data_is_told_until_the_system_or_the_gateway_is_updated(tmp_path: Path) -> None:
+    """Two folders: the package tzdata that the gateway brings along, and the system's."""
+    packaged, system = tmp_path / "packaged", tmp_path / "zoneinfo"
+    (packaged / "tzdata").mkdir(parents=True)
+    (packaged / "tzdata" / "__init__.py").write_text('IANA_VERSION = "2020a"\n')
+    zones = Path(str(resources.files("tzdata"))) / "zoneinfo"
+    (packaged / "tzdata" / "zoneinfo").symlink_to(zones)
+    shutil.copytree(zones, system)
+    (system / "tzdata.zi").write_text("# version 2021b\n")
+    config = tmp_path / "gateway.toml"
+    config.write_text("[mail]\naddress = 'invites@crm.example'\n")
+    outdated = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")},
+        "GATEWAY_CONFIG": str(config),
+        "PYTHONPATH": str(packaged),
+        "PYTHONTZPATH": str(system),
+    }
+    line = zone_data(outdated)
+    assert line["state"] == "warning"
+    assert "2021b of the system: where a government changed its clocks since" in line["text"]
+    assert line["text"].endswith("Update the system's package tzdata")
+    # The one cure, and the other.
+    newest = f"{datetime.now(UTC):%Y}a"
+    (system / "tzdata.zi").write_text(f"# version {newest}\n")
+    assert zone_data(outdated) == {
+        "check": "time zones",
+        "state": "ok",
+        "text": f"{newest} of the system",
+    }
+    (system / "tzdata.zi").write_text("# version 2021b\n")
+    updated = {name: value for name, value in outdated.items() if name != "PYTHONPATH"}
+    assert zone_data(updated) == {
+        "check": "time zones",
+        "state": "ok",
+        "text": f"{tzdata.IANA_VERSION} of the package tzdata, the system has 2021b",
+    }
+
+
+def zone_data(environment: Mapping[str, str]) -> dict[str, str]:
+    """The line of a new process: the data are chosen at its start."""
+    done = subprocess.run(
+        [gateway_process.PROGRAM, "--json", "doctor"],
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert lines, done.stderr
+    [line] = [line for line in lines if line["check"] == "time zones"]
+    return dict(line)
 
 
 async def test_a_probe_is_asked_for_until_one_has_ended(tmp_path: Path) -> None:
@@ -212,6 +306,42 @@ async def test_another_authserv_id_is_told_until_it_is_the_one_that_the_server_w
         assert 'Set policy.authserv_id = "mx.crm.example"' in line.words
         there.given["policy"] = {"authserv_id": "mx.crm.example"}
         assert (await there.examined())["authserv_id"].state is State.OK
+
+
+@pytest.mark.real
+def test_a_server_that_writes_no_results_is_told_until_it_does(
+    tmp_path: Path, dovecot: dovecot_server.Server, invites: mailbox.Mailbox
+) -> None:
+    """A server that checks what comes from outside only, and writes nothing into our own mail."""
+    written = "Authentication-Results: mx.crm.example; auth=pass"
+    everybody = f"check_sender_access regexp:{{{{/^/ PREPEND {written}}}}}, permit_mynetworks"
+    outsiders = f"check_sender_access regexp:{{{{/@ext/ PREPEND {written}}}}}, permit_mynetworks"
+    rules = "smtpd_recipient_restrictions"
+    with (
+        postfix_server.running(dovecot, settings={rules: f"{outsiders}, reject"}) as some,
+        postfix_server.running(dovecot, settings={rules: f"{everybody}, reject"}) as all_mail,
+    ):
+        url = f"sqlite:///{tmp_path / 'store.db'}"
+        name = {"POLICY__AUTHSERV_ID": "mx.crm.example"}
+        environment = gateway_process.environment(url, invites, some, **name)
+        assert command.run("db", "upgrade", environment=environment).returncode == 0
+        line = checkup.examined(environment, "--roundtrip")["authserv_id"]
+        assert line.state is State.WARNING
+        assert "our server wrote no such Authentication-Results into the probe" in line.words
+        assert line.words == checkup.examined(environment)["authserv_id"].words
+        # The one cure: into all mail, what we send included.
+        cured = gateway_process.environment(url, invites, all_mail, **name)
+        line = checkup.examined(cured, "--roundtrip")["authserv_id"]
+        assert line == Condition(
+            "authserv_id",
+            State.OK,
+            "our server writes Authentication-Results of mx.crm.example",
+        )
+        # The other: without the setting the service has nothing to complain of.
+        left_out = gateway_process.environment(url, invites, some)
+        line = checkup.examined(left_out, "--roundtrip")["authserv_id"]
+        assert "policy.authserv_id is not set: answers without a token are held" in line.words
+        assert "no such" not in line.words
 
 
 def came_back(there: Office, *writers: str) -> None:
