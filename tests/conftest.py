@@ -5,6 +5,7 @@ Hypothesis on every machine.
 import gc
 import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -50,6 +51,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     gc.disable()
     lines.plain()
+    # A shell has what it runs in the background ignore Ctrl-C, and so do all whom that begins.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         run = ExitStack()
         run.enter_context(warm.serving())

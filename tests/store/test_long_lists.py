@@ -103,13 +103,16 @@ def test_the_journal_is_followed_until_somebody_ends_it(store: Store) -> None:
     there = {"GATEWAY_STORE__URL": f"sqlite:///{store.path}", "GATEWAY_STORE__POLL_SECONDS": "0.05"}
     words = [*PROGRAM, "journal", "ahead", "--follow", "--limit", "1", "--json"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=there) as following:
-        assert following.stdout is not None
-        assert json.loads(following.stdout.readline())["follow_up"] == "ahead"
-        rows.run(store, "INSERT INTO journal (event, follow_up) VALUES ('one', 'over')")
-        rows.run(store, "INSERT INTO journal (event, follow_up) VALUES ('two', 'ahead')")
-        assert json.loads(following.stdout.readline())["event"] == "two"
-        following.send_signal(signal.SIGINT)
-        assert following.wait(60) == 0
+        try:
+            assert following.stdout is not None
+            assert json.loads(following.stdout.readline())["follow_up"] == "ahead"
+            rows.run(store, "INSERT INTO journal (event, follow_up) VALUES ('one', 'over')")
+            rows.run(store, "INSERT INTO journal (event, follow_up) VALUES ('two', 'ahead')")
+            assert json.loads(following.stdout.readline())["event"] == "two"
+            following.send_signal(signal.SIGINT)
+            assert following.wait(60) == 0
+        finally:
+            following.kill()
 
 
 def test_a_large_mbox_is_taken_in_batches_and_told_as_it_comes(
