@@ -8,12 +8,14 @@ lease), eight requests at once for each webhook.
 On failure: an event is tried again (`followups.webhooks.WAITS`), and given up after three days. A
 receiver that cannot be reached, or says that it is busy, is left alone until then, whatever else
 waits for it. 410 switches the webhook off. Security: the host is resolved here and judged
-(`is_refused`), and that address is connected to, with the host's own name in TLS, so a name that
-changes its mind leads nowhere; redirects are not followed, and proxies of the environment not used.
+(`is_refused`), and its addresses are connected to, one after the other until one answers, with the
+host's own name in TLS, so a name that changes its mind leads nowhere; redirects are not followed,
+and proxies of the environment not used.
 Limits: `SECONDS` for a request, `MOST_OCTETS` of an answer are read.
 """
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -158,20 +160,38 @@ async def _post(
     client: httpx2.AsyncClient, hook: Webhook, delivery: Delivery, allowed: Sequence[str]
 ) -> rules.Response:
     target = rules.target(hook.url)
-    address = await _address(target, allowed)
+    addresses = await _addresses(target, allowed)
+    for address in addresses[:-1]:
+        # A name may have an address of a kind that leads nowhere from here (IPv6).
+        with contextlib.suppress(httpx2.ConnectError, httpx2.ConnectTimeout):
+            return await _post_to(client, hook, delivery, target, address, len(addresses))
+    return await _post_to(client, hook, delivery, target, addresses[-1], len(addresses))
+
+
+async def _post_to(
+    client: httpx2.AsyncClient,
+    hook: Webhook,
+    delivery: Delivery,
+    target: rules.Target,
+    address: str,
+    of: int,
+) -> rules.Response:
+    """`of`: so many addresses share the time in which one must answer."""
     url, at = httpx2.URL(hook.url), datetime.now(UTC)
     body, name = delivery.body.encode(), webhooks.name(delivery)
+    headers = {
+        "Host": url.netloc.decode("ascii"),
+        "Content-Type": "application/json",
+        "webhook-id": name,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": rules.signatures(hook.secrets, name, at, body),
+    }
     request = client.build_request(
         "POST",
         url.copy_with(host=address),
         content=body,
-        headers={
-            "Host": url.netloc.decode("ascii"),
-            "Content-Type": "application/json",
-            "webhook-id": name,
-            "webhook-timestamp": str(int(at.timestamp())),
-            "webhook-signature": rules.signatures(hook.secrets, name, at, body),
-        },
+        timeout=httpx2.Timeout(SECONDS, connect=SECONDS / of),
+        headers=headers,
         extensions={"sni_hostname": target.host},
     )
     response = await client.send(request, stream=True)
@@ -188,7 +208,7 @@ async def _post(
     )
 
 
-async def _address(target: rules.Target, allowed: Sequence[str]) -> str:
+async def _addresses(target: rules.Target, allowed: Sequence[str]) -> list[str]:
     """Where the host is now. One address that is refused is enough: names that lead to several
     places are how one gets to such.
     """
@@ -201,7 +221,7 @@ async def _address(target: rules.Target, allowed: Sequence[str]) -> str:
                 f"{target.host} is at {address}, which is no public address; if it is meant, name"
                 " the host in webhooks.hosts"
             )
-    return addresses[0]
+    return addresses
 
 
 async def _beginning(response: httpx2.Response) -> str:

@@ -501,6 +501,40 @@ async def test_https_goes_to_who_has_the_name(told: Store, tmp_path: Any) -> Non
     assert len(receiver.requests) == 1
 
 
+async def test_a_name_of_which_one_address_leads_nowhere_is_reached_by_another(
+    told: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a name has an address of IPv6, and this machine no way there."""
+    resolve = socket.getaddrinfo
+
+    def two(host: str, port: int, *more: Any, **options: Any) -> Any:
+        if host != "hook.crm.example":
+            return resolve(host, port, *more, **options)
+        places = ("127.0.0.2", "127.0.0.1")  # the receiver listens at one of them
+        return [found for place in places for found in resolve(place, port, *more, **options)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", two)
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("hook.crm.example").configure_cert(context)
+    settings = configuration.load(
+        overrides={
+            "mail": {"address": "invites@crm.example"},
+            "webhooks": {"hosts": ["hook.crm.example"], "ca_file": str(tmp_path / "ca.pem")},
+        }
+    )
+    with hook_receiver.listening(context) as receiver:
+        register(told, f"https://hook.crm.example:{receiver.port}/")
+        happened(told, ("seen", "m1", 1))
+        async with sending_to(told, settings):
+            [request] = await arrived(receiver, 1)
+            await until(
+                told, of_delivery(1), lambda one: one is not None and one.state == "delivered"
+            )
+    assert request.headers["host"] == f"hook.crm.example:{receiver.port}"
+
+
 async def test_a_new_secret_signs_beside_the_former_one(told: Store, receiver: Receiver) -> None:
     hook, former = register(told, f"http://127.0.0.1:{receiver.port}/")
     secret = at_desk(told, lambda one: webhooks.rotate(one, hook.id))
