@@ -249,7 +249,9 @@ async def test_a_letter_that_is_put_off_does_not_end_the_rest_of_the_account(
     peer = Peer(to={GOOD: quota, "slow.example": {"rcpt": Say(b"450 4.2.0 greylisted\r\n")}})
     with capture_logs() as logs:
         async with peer.serving():
-            effective = configured(peer, smtp={"connections": 1})
+            # What is put off waits so long that the account gets its turn on a slow machine, too.
+            waits = {"longest_retry_seconds": 5}
+            effective = configured(peer, smtp={"connections": 1}, outbound=waits)
             invite(store, effective, "m", *people(2, GOOD))
             invite(store, effective, "s", *people(3, "slow.example"))
             async with working(store, effective):
