@@ -386,3 +386,38 @@ def ends(store: Store) -> list[object]:
         statuses = [str(row) for row in views.status_rows(connection)]
         waits = [(one.outcome, one.reason) for one in review.waiting(connection)]
     return [letters, statuses, waits]
+
+
+def test_what_a_renamed_follow_up_was_told_with_stays_though_another_has_its_former_key(
+    store: Store,
+) -> None:
+    """The other one is made before either is planned: they are told apart by their UID."""
+    begin(store)
+    change(store, "follow_up SET key = 'renamed' WHERE key = 'over'")
+    new = follow_up("over", "2026-01-21", uid="another@crm.example")
+    new["participants"] = [{"email": "liv@ext.example", "email_invite": True, "token": "liv"}]
+    with store.write() as connection:
+        load.load(connection, {"follow_ups": [new]}, SETTINGS, SENT)
+    # Nobody can write to Ola, who keeps what he has; the others are told of another title.
+    change(store, "participant SET email = 'nobody' WHERE name = 'Ola' AND follow_up = 'renamed'")
+    deliver(store, SENT + timedelta(hours=1))
+    change(store, "follow_up SET title = 'Later' WHERE key IN ('over', 'renamed')")
+    deliver(store, SENT + timedelta(hours=2))
+    assert foreign(store) == (0, 0)
+    deciding.sweep(store, NOW, 0)
+    purge(store)
+    assert foreign(store) == (0, 0)
+
+
+def foreign(store: Store) -> tuple[int, int]:
+    """How many invitations hold an edition of another follow-up, and one that is gone."""
+    held = "SELECT count(*) FROM invitation LEFT JOIN edition ON edition.id = sent_edition WHERE "
+    with store.read() as connection:
+        others, gone = (
+            connection.exec_driver_sql(held + which).scalar_one()
+            for which in (
+                "edition.follow_up <> invitation.follow_up",
+                "sent_edition IS NOT NULL AND edition.id IS NULL",
+            )
+        )
+    return others, gone
