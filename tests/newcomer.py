@@ -1,24 +1,25 @@
 """README's path from a fresh Debian 12 to the first answered invitation, typed as it stands there,
-and its demonstration.
+its demonstration, and where it is asked for its tests.
 
-`python -m tests.newcomer [ROOT]`, as root, with debootstrap, systemd-nspawn (systemd-container) and
-the servers of tests/rig. ROOT: a Debian with systemd that is there already, else one is made. It is
-booted, so the unit is started by systemd itself, with its user, its credentials and all that it may
-not do; killed, it must be back. What cannot be as written: questions are answered by flags, and the
-invitee is a robot. Prints each step with its seconds; ends with 0 if the invitation was answered,
-`doctor` found nothing wrong, systemd did what the unit asks for, and the demonstration showed
-everything.
+`python -m tests.newcomer [--tests] [ROOT]`, as root, with debootstrap, systemd-nspawn
+(systemd-container) and the servers of tests/rig. ROOT: a Debian with systemd that is there already,
+else one is made. It is booted, so the unit is started by systemd itself, with its user, its
+credentials and all that it may not do; killed, it must be back. What cannot be as written:
+questions are answered by flags, and the invitee is a robot. `--tests`: also `make test-fast` with
+nothing but Python, and `make test` with the packages that it names, half an hour on two cores.
+Prints each step with its seconds; ends with 0 if the invitation was answered, `doctor` found
+nothing wrong, systemd did what the unit asks for, and the demonstration showed everything.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import email.policy
 import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -34,10 +35,12 @@ from tests.rig import postfix as postfix_server
 
 T = TypeVar("T")
 REPOSITORY = Path(__file__).parents[1]
+CONTRIBUTING = REPOSITORY / "CONTRIBUTING.md"
 UNIT = "invite-gateway.service"
 READY = 120.0
 PAUSE = threading.Event()
 """Never set: to wait for what tells nobody that it came."""
+CORPUS = Path(os.environ.get("GATEWAY_CORPUS") or REPOSITORY.parent / "shared").resolve()
 CERTIFICATES = "etc/certificates-around.crt"
 FILES = {
     "etc/resolv.conf": "etc/resolv.conf",
@@ -72,7 +75,9 @@ class Machine:
             "PIP_CERT": f"/{CERTIFICATES}",
         }
         options = ["--register=no", "--keep-unit", "--quiet", "--console=pipe"]
-        options += [f"--bind-ro={REPOSITORY}:/repository", "--resolv-conf=off"]
+        options += ["--resolv-conf=off"]
+        if CORPUS.is_dir():
+            options += [f"--bind-ro={CORPUS}:/opt/shared"]
         self._container = subprocess.Popen(
             ["systemd-nspawn", f"--directory={root}", *options, "--boot"],
             stdin=subprocess.DEVNULL,
@@ -152,6 +157,12 @@ def machine(given: str) -> Iterator[Machine]:
     for around, within in FILES.items():
         if Path("/", around).exists():
             shutil.copyfile(Path("/", around), root / within)
+    # What is committed: a working copy may be a worktree, whose history lies elsewhere.
+    repository = root / "repository"
+    shutil.rmtree(repository, ignore_errors=True)
+    subprocess.run(
+        ["git", "clone", "--quiet", "--bare", str(REPOSITORY), str(repository)], check=True
+    )
     made = Machine(root)
     try:
         made.boot()
@@ -193,6 +204,17 @@ def demonstrated(fresh: Machine) -> None:
     fresh.type("DEMO_SECONDS=20 make -C /opt/demo demo")
 
 
+def tested(fresh: Machine) -> None:
+    """`make test-fast` needs nothing but Python; `make test` what CONTRIBUTING names, with the
+    corpora beside the working copy.
+    """
+    fresh.type(written("git clone THIS-REPOSITORY /opt/tested", "", ""))
+    fresh.type("make -C /opt/tested test-fast")
+    [line] = re.findall(r"(?m)^ *`?(apt-get install .*packages\.txt\))", CONTRIBUTING.read_text())
+    fresh.type(f"cd /opt/tested && {written(line, '', '')}")
+    fresh.type("CI=1 make -C /opt/tested test")
+
+
 def answer(box: mailbox.Mailbox, via: postfix_server.Server) -> None:
     """As the administrator's calendar program does."""
     [letter] = box.wait_for(lambda one: "METHOD:REQUEST" in mailbox.calendar_of(one))
@@ -216,11 +238,15 @@ def written(line: str, flags: str, address: str) -> str:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.newcomer")
+    parser.add_argument("root", nargs="?", default="", help="a Debian that is there already")
+    parser.add_argument("--tests", action="store_true", help="also make test-fast and make test")
+    given = parser.parse_args()
     began = time.monotonic()
     with (
         dovecot_server.running() as mail,
         postfix_server.running(mail) as via,
-        machine(sys.argv[1] if len(sys.argv) > 1 else "") as fresh,
+        machine(given.root) as fresh,
     ):
         box = mail.new_mailbox("admin", "ext.example", "Admin")
         (fresh.root / "etc/mail-password").write_text(f"{dovecot_server.PASSWORD}\n")
@@ -236,6 +262,8 @@ def main() -> None:
             fresh.type(written(line, flags, box.address))
         under_systemd(fresh)
         demonstrated(fresh)
+        if given.tests:
+            tested(fresh)
     print(f"all of it: {time.monotonic() - began:.0f} s")
 
 
