@@ -324,6 +324,43 @@ class Decision:
     choice: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class InstanceRow:
+    """One date with an answer or a change of its own; `instance` is its original start, RFC 3339 in
+    UTC or a plain date.
+    """
+
+    instance: str
+    status: str
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRow:
+    """One participant as `status` prints it. `address`: where mail goes, or would go; `suspended`:
+    why a switch that is on has no effect; `note`: why no mail goes.
+
+    `original_start`: the one date that he is invited to, RFC 3339 in UTC or a plain date; None: all
+    of it.
+    """
+
+    follow_up: str
+    key: str
+    name: str
+    address: str
+    email_invite: bool
+    code: int
+    status: str
+    reply: Reply
+    comment: str
+    delivery: Delivery
+    conflict: bool
+    instances: tuple[InstanceRow, ...]
+    note: str = ""
+    suspended: str = ""
+    original_start: str | None = None
+
+
 def moment(value: Moment | None, zone: str = "UTC") -> str | None:
     """RFC 3339 with the offset of the zone, or the plain date. Offsets that RFC 3339 cannot say
     (Amsterdam, until 1937) are left for UTC.
@@ -472,6 +509,20 @@ def participant(view: Participant) -> Json:
     shape["held"] = [_held(one, zone) for one in view.held]
     shape["instances"] = [_date_answer(one, zone) for one in view.instances]
     return shape
+
+
+SWITCH = ("follow_up", "key", "name", "address", "email_invite")
+STATUS = ("code", "status", "reply", "comment", "delivery", "conflict")
+BESIDE = ("note", "suspended", "original_start")
+
+
+def status(view: StatusRow) -> Json:
+    """By the names that contract.md §2 fixes: `name` is what `participant` has as `shown_name`,
+    instants are in UTC.
+    """
+    dates = [_plain(one, ("instance", "status", "reply")) for one in view.instances]
+    shape = {**_plain(view, (*SWITCH, *STATUS)), "instances": dates}
+    return shape | _plain(view, BESIDE)
 
 
 def proposal(view: Proposal | None, zone: str) -> Json | None:

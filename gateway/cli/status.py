@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated, Any
@@ -74,14 +73,15 @@ def status(
 def _rows(
     connection: Connection, follow_up: str | None, *, trouble: bool
 ) -> Iterator[dict[str, Any]]:
+    from gateway import shapes
     from gateway.store import views
 
     if trouble:
         rows = views.troubled_rows(connection, datetime.now(UTC))
-        return (asdict(row) for row in rows if follow_up in (None, row.follow_up))
+        return (shapes.status(row) for row in rows if follow_up in (None, row.follow_up))
     if follow_up is None:
-        return map(asdict, views.every_status_row(connection))
-    return map(asdict, views.status_rows(connection, follow_up))
+        return map(shapes.status, views.every_status_row(connection))
+    return map(shapes.status, views.status_rows(connection, follow_up))
 
 
 def _table(rows: Iterator[dict[str, Any]], otherwise: str) -> None:

@@ -3,7 +3,6 @@ however many there are.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -11,49 +10,13 @@ from sqlalchemy.engine import Connection
 
 from gateway import status
 from gateway.followups import limits, recurrence
-from gateway.model import Delivery, Moment, Reply
+from gateway.model import Delivery, Moment
+from gateway.shapes import InstanceRow, StatusRow
 from gateway.store import chunks, codec, followups, invitations, retention, timing
 from gateway.store.followups import Member
 from gateway.store.invitations import Invitation
 from gateway.store.schema import NOTED, follow_up, participant
 from gateway.store.schema_letters import invitation
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceRow:
-    """One date with an answer or a change of its own; `instance` is its original start, RFC 3339 in
-    UTC or a plain date.
-    """
-
-    instance: str
-    status: str
-    reply: Reply
-
-
-@dataclass(frozen=True, slots=True)
-class StatusRow:
-    """One participant, as in contract.md §2. `address`: where mail goes, or would go; `suspended`:
-    why a switch that is on has no effect; `note`: why no mail goes.
-
-    `original_start`: the one date that he is invited to, RFC 3339 in UTC or a plain date; None: all
-    of it.
-    """
-
-    follow_up: str
-    key: str
-    name: str
-    address: str
-    email_invite: bool
-    code: int
-    status: str
-    reply: Reply
-    comment: str
-    delivery: Delivery
-    conflict: bool
-    instances: tuple[InstanceRow, ...]
-    note: str = ""
-    suspended: str = ""
-    original_start: str | None = None
 
 
 def status_rows(connection: Connection, key: str | None = None) -> list[StatusRow]:

@@ -16,9 +16,9 @@ from gateway.inbound import process
 from gateway.mail import address
 from gateway.model import Method, Moment
 from gateway.sandbox import reading
+from gateway.shapes import StatusRow
 from gateway.store import codec
 from gateway.store.engine import Store
-from gateway.store.views import StatusRow
 from tests.dialogues import language, mails, office, world
 from tests.dialogues.language import Line, Scene
 from tests.dialogues.world import Sent, World

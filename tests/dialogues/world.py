@@ -21,6 +21,7 @@ from gateway.mail import address
 from gateway.model import Delivery, Letter, LetterState, Moment
 from gateway.outbound import receipts, retry, worker
 from gateway.sandbox import reading
+from gateway.shapes import StatusRow
 from gateway.store import followups, leases, meta, proposals, schema, views
 from gateway.store.engine import Store
 from gateway.store.inbox import Place
@@ -147,7 +148,7 @@ class World:
             )
         return [(keys[one.participant], one.start, one.end) for one in found]
 
-    def rows(self, follow_up: str | None = None) -> list[views.StatusRow]:
+    def rows(self, follow_up: str | None = None) -> list[StatusRow]:
         """What `status` prints."""
         with self.store.read() as connection:
             return views.status_rows(connection, follow_up)

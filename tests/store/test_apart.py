@@ -16,6 +16,7 @@ from gateway.ical import ics
 from gateway.invite import apart, plan
 from gateway.mail import bounce
 from gateway.model import Access, Actor, Channel, Delivery, LetterState, Moment, Reply, Standing
+from gateway.shapes import StatusRow
 from gateway.status import Status
 from gateway.store import (
     claims,
@@ -117,7 +118,7 @@ def shown(letters: list[Queued], who: str) -> list[Moment]:
     return sorted(one.start for one in program.shows(START - WEEK, START + 10 * WEEK))
 
 
-def row(store: Store, who: str = "ola") -> views.StatusRow:
+def row(store: Store, who: str = "ola") -> StatusRow:
     with store.read() as connection:
         return next(one for one in views.status_rows(connection, "m1") if one.key == who)
 

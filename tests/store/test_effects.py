@@ -25,6 +25,7 @@ from gateway.errors import NotFound, Refused
 from gateway.ical import preflight
 from gateway.inbound import process
 from gateway.model import Delivery, LetterState, Method, Occasion, Outcome, ProposalState, Reply
+from gateway.shapes import StatusRow
 from gateway.store import (
     claims,
     followups,
@@ -211,7 +212,7 @@ class Office:
             f"Message-ID: <t{number or self.mails}@ext.example>\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{words}\r\n"
         )
 
-    def row(self, address: str) -> views.StatusRow:
+    def row(self, address: str) -> StatusRow:
         with self.store.read() as connection:
             return next(
                 one for one in views.status_rows(connection, "m1") if one.address == address

@@ -12,6 +12,7 @@ from gateway.actions import load, planning
 from gateway.actions.load_report import Report
 from gateway.errors import InputError
 from gateway.model import Access, Actor, Channel, Delivery, LetterState, Method, Reply, Standing
+from gateway.shapes import StatusRow
 from gateway.store import (
     claims,
     diaries,
@@ -23,7 +24,6 @@ from gateway.store import (
     views,
 )
 from gateway.store.engine import Store
-from gateway.store.views import StatusRow
 from tests.core.test_load_format import EXAMPLE
 from tests.store import rows
 

@@ -9,10 +9,10 @@ import pytest
 from gateway import settings as configuration
 from gateway.actions import load, mail_accounts, planning
 from gateway.model import Delivery, LetterState, Method
+from gateway.shapes import StatusRow
 from gateway.store import claims, journal, views
 from gateway.store.engine import Store
 from gateway.store.outbox import Settlement
-from gateway.store.views import StatusRow
 from tests.store import rows
 
 SETTINGS = configuration.load(
