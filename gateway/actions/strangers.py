@@ -3,45 +3,54 @@ called off, brought back or deleted, and of rows that are gone (domain.md §4, "
 
 Commands and `load` say it themselves, when they do it. Another program says nothing, so the
 planner does, in the transaction in which it first sees what was written: once, whatever number of
-statements it was. Limits: columns that no letter goes by (notes, links) leave no mark, and so no
-entry; what was made and deleted before the planner came is not told of.
+statements it was. What was made and deleted before the planner came is not told of.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from gateway.followups import editions
 from gateway.model import Channel, Edition
-from gateway.store import invitations, journal, marks, records
+from gateway.store import followups, invitations, journal, marks, records
 from gateway.store.engine import Connection
 from gateway.store.records import Trace
 
 MADE, CHANGED, DELETED = "created", "changed", "deleted"
 CANCELLED, REINSTATED = "cancelled", "reinstated"
+RENAMED = "renamed"
 PRESENT = (MADE, CHANGED, REINSTATED, "taken_back")
 """After one of these a follow-up is there; after `DELETED` it is not."""
 
 
 def tell(connection: Connection, written: Mapping[str, Collection[str]], now: datetime) -> None:
     """Say what was done to these follow-ups, before any of them is planned. `written`: key → the
-    tables that another program wrote of it (`marks.strange`).
+    tables that another program wrote of it (`marks.strange`). One that is renamed is told of under
+    both keys, with the other one.
     """
-    traces = records.traces(connection, written)
-    known = invitations.editions(connection, [one.edition for one in traces.values()])
     records_of = [key for key in written if not marks.RECORDS.isdisjoint(written[key])]
+    traces = records.traces(connection, written)
     rows_of = [key for key in written if traces[key].is_there and "participant" in written[key]]
-    last = journal.last_of(connection, records_of, (*PRESENT, DELETED))
-    gone = journal.gone(connection, rows_of) if rows_of else {}
-    entries = list[journal.Entry]()
-    for key in written:
-        trace = traces[key]
-        if key in records_of:
-            event = _event(trace, known.get(trace.edition), last.get(key, ""))
-            entries += [journal.Entry(event, key)] if event else []
-        entries += gone.get(key, ())
+    entries = _of_records(connection, records_of, traces)
+    for gone in journal.gone(connection, rows_of).values() if rows_of else ():
+        entries += gone
     signed = [replace(one, by=records.BY_SQL, channel=Channel.STORE) for one in entries]
     journal.write(connection, signed, now)
+
+
+def _of_records(
+    connection: Connection, keys: Sequence[str], traces: Mapping[str, Trace]
+) -> list[journal.Entry]:
+    known = invitations.editions(connection, [traces[key].edition for key in keys])
+    renamed = dict(followups.renamed(connection, keys)) if keys else {}
+    former = {new: old for old, new in renamed.items()}
+    last = journal.last_of(connection, keys, (*PRESENT, RENAMED, DELETED))
+    entries = [journal.Entry(RENAMED, old, detail=f"is {new}") for old, new in renamed.items()]
+    for key in keys:
+        event = _event(traces[key], known.get(traces[key].edition), last.get(key, ""))
+        detail = f"was {former[key]}" if key in former else ""
+        entries += [journal.Entry(event, key, detail=detail)] if event else []
+    return entries
 
 
 def _event(trace: Trace, known: Edition | None, last: str) -> str:

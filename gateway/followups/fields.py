@@ -86,6 +86,10 @@ class Other:
     column: str
     why: str
     continued: bool = False
+    shown: bool = False
+    """People in the CRM see it: that another program changed it stands in the journal, and so in
+    `/changes` and webhooks.
+    """
 
 
 ASKS_AGAIN, CANCELS, TELLS, SILENT, OURS = Significance
@@ -333,16 +337,16 @@ BESIDE = (
 """Columns that the planner must hear of, although no edition has them."""
 
 INTERNAL = (
-    Other("follow_up.type", "for lists and statistics", continued=True),
-    Other("follow_up.notes", "internal notes never leave the house", continued=True),
-    Other("follow_up.company", "a link within the CRM"),
-    Other("follow_up.person", "a link within the CRM"),
-    Other("follow_up.sale", "a link within the CRM"),
-    Other("follow_up.alarm_minutes", "the owner's own", continued=True),
-    Other("follow_up.priority", "the owner's own", continued=True),
-    Other("follow_up.completed", "the owner's own"),
-    Other("follow_up.private", "who may read it in the CRM", continued=True),
-    Other("follow_up.fields", "user-defined, within the CRM"),
+    Other("follow_up.type", "for lists and statistics", continued=True, shown=True),
+    Other("follow_up.notes", "internal notes never leave the house", continued=True, shown=True),
+    Other("follow_up.company", "a link within the CRM", shown=True),
+    Other("follow_up.person", "a link within the CRM", shown=True),
+    Other("follow_up.sale", "a link within the CRM", shown=True),
+    Other("follow_up.alarm_minutes", "the owner's own", continued=True, shown=True),
+    Other("follow_up.priority", "the owner's own", continued=True, shown=True),
+    Other("follow_up.completed", "the owner's own", shown=True),
+    Other("follow_up.private", "who may read it in the CRM", continued=True, shown=True),
+    Other("follow_up.fields", "user-defined, within the CRM", shown=True),
     Other("follow_up.uid", "the gateway's"),
     Other("follow_up.sequence", "the gateway's"),
     Other("follow_up.edition", "the gateway's"),
@@ -382,7 +386,9 @@ INTERNAL = (
     Other("selection_member.selection", "as of a project"),
     Other("selection_member.person", "as of a project"),
 )
-"""Columns whose change concerns no invitee, and why."""
+"""Columns whose change concerns no invitee, and why. Of a follow-up those that are shown leave a
+mark, so that the journal can say it, and what ends with them (`completed`) ends at once.
+"""
 
 
 def columns(field: Field) -> tuple[str, ...]:
@@ -396,7 +402,11 @@ def columns(field: Field) -> tuple[str, ...]:
 
 
 WATCHED = frozenset(
-    {*(column for field in FIELDS for column in columns(field)), *(one.column for one in BESIDE)}
+    {
+        *(column for field in FIELDS for column in columns(field)),
+        *(one.column for one in BESIDE),
+        *(one.column for one in INTERNAL if one.shown),
+    }
 )
 """Columns whose change leaves a mark."""
 

@@ -48,6 +48,7 @@ COMPUTED: dict[str, Collection[str]] = {
         strangers.REINSTATED,
         strangers.DELETED,
     },
+    "actions/strangers.py: RENAMED": {strangers.RENAMED},
     "actions/webhooks.py: event": {"webhook_off", "webhook_given_up"},
     "store/decisions.py: event": {decisions.OPENED, decisions.CLOSED},
     "web/feed.py: RESET": set(),  # is sent and never written (docs/api.md)

@@ -57,6 +57,10 @@ CHANGES = {
     ),
     "participant.removed": ("UPDATE participant SET removed = TRUE WHERE person = 'eva'", ["m2"]),
     "participant.name": ("UPDATE participant SET name = 'E' WHERE person = 'eva'", ["m2"]),
+    "what no letter shows": (
+        "UPDATE follow_up SET notes = 'x', completed = TRUE WHERE key = 'm1'",
+        ["m1"],
+    ),
     "participant.set_status": (
         "UPDATE participant SET set_status = 9 WHERE person = 'eva'",
         ["m2"],
@@ -89,7 +93,8 @@ QUIET = {
     "follow_up written back": ("UPDATE follow_up SET title = title, start_at = start_at"),
     "participants written back": "UPDATE participant SET name = name, email_invite = email_invite",
     "addresses written back": "UPDATE person_email SET address = address",
-    "notes": "UPDATE follow_up SET notes = 'x', alarm_minutes = 5, priority = 'high', completed = TRUE, private = TRUE, sale = 's'",
+    "what is each invitee's own": "UPDATE participant SET priority = 'high', alarm_minutes = 5",
+    "notes written back": "UPDATE follow_up SET notes = notes, completed = completed, sale = sale",
     "what the planner keeps": "UPDATE follow_up SET uid = key, sequence = 4, edition = 1",
     "status": "UPDATE participant SET code = 7, note = 'x', conflict = TRUE",
     "standing": "INSERT INTO standing (participant, reply) SELECT id, 'accepted' FROM participant",

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.actions import desk, planning, recording
+from gateway.followups import fields
 from gateway.model import Access, Actor
-from gateway.store import journal, marks, migrate
+from gateway.store import journal, marks, migrate, records
 from gateway.store.engine import IMMEDIATE, Store
 from gateway.store.journal import Entry
 from tests.store import rows
@@ -132,13 +133,56 @@ def test_domain_4_who_was_removed_before_is_not_removed_again(made: Store) -> No
     assert [one.event for one in entries(made) if one.participant] == ["added", "removed"]
 
 
+INTERNAL = {
+    "type": "'Phone meeting'",
+    "notes": "'not for them'",
+    "company": "'acme'",
+    "person": "'ola'",
+    "sale": "'s1'",
+    "alarm_minutes": "15",
+    "priority": "'high'",
+    "completed": "TRUE",
+    "private": "TRUE",
+    "fields": """'{"room": "red"}'""",
+}
+
+
+@pytest.mark.parametrize("column", INTERNAL)
+def test_domain_2_what_no_letter_shows_is_told_of_too(made: Store, column: str) -> None:
+    """Who did it is kept, whatever it was; written back as it was, it is no change."""
+    assert {f"follow_up.{one}" for one in INTERNAL} == {
+        one.column for one in fields.INTERNAL if one.shown
+    }
+    rows.run(made, f"UPDATE follow_up SET {column} = {INTERNAL[column]} WHERE key = 'm9'")
+    plan(made)
+    rows.run(made, f"UPDATE follow_up SET {column} = {column} WHERE key = 'm9'")
+    plan(made)
+    assert news(made) == ["created", "changed"]
+    assert entries(made)[-1].by == "SQL"
+    with made.read() as connection:
+        assert records.last_change(connection, "m9")[0] == "SQL"
+
+
+def test_domain_4_of_many_that_are_renamed_none_was_deleted(made: Store) -> None:
+    """However the planner cuts its batches."""
+    for number in range(9):
+        rows.run(made, MAKE.replace("m9", f"n{number}"))
+    plan(made)
+    rows.run(made, "UPDATE follow_up SET key = 'x' || key WHERE key LIKE 'n_'")
+    plan(made)
+    told = [news(made, f"n{number}") for number in range(9)]
+    assert told == [["created", "renamed"]] * 9
+    assert [set(news(made, f"xn{number}")) for number in range(9)] == [{"changed"}] * 9
+
+
 def test_domain_4_a_renamed_follow_up_was_changed_and_not_deleted(
     made: Store, program: Program
 ) -> None:
     """SQLite's own program renames without its foreign keys, PostgreSQL with them."""
     program("UPDATE follow_up SET key = 'm8' WHERE key = 'm9'")
     plan(made)
-    assert (news(made, "m9"), news(made, "m8")) == (["created"], ["changed"])
+    assert (news(made, "m9"), news(made, "m8")) == (["created", "renamed"], ["changed"])
+    assert [entries(made, key)[-1].detail for key in ("m9", "m8")] == ["is m8", "was m9"]
     assert [one.event for one in entries(made, "m8") if one.participant] == []
 
 

@@ -31,6 +31,7 @@ EVENTS = {
     "taken_back": marked("Taken back before a letter left"),
     "cancelled": marked("Cancelled"),
     "deleted": marked("Deleted"),
+    "renamed": marked("Has another key"),
     "reinstated": marked("Takes place after all"),
     "not_planned": marked("Nothing is mailed, because the record says what cannot be"),
     "end_ignored": marked("The end is before the start, and is ignored"),
