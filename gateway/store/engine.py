@@ -38,10 +38,13 @@ __all__ = [
 ]  # actions pass connections on; nobody above the store imports SQLAlchemy itself
 
 BUSY_MILLISECONDS = 30_000
+NOTE_MILLISECONDS = 50
+"""So long a note waits for who writes: somebody waits for the page that comes after it."""
 PART = 1_000
 """So many rows of a long list are in memory at a time."""
 IMMEDIATE = "gateway_immediate"
 DEADLOCK = "40P01"
+LOCKED = "55P03"
 READ_ONLY = "25006"
 TRIES = 5
 """So often a transaction is begun that PostgreSQL gives up."""
@@ -129,14 +132,29 @@ class Store:
                 transaction.rollback()
 
     def note(self, work: Callable[[Connection], object]) -> None:
-        """Writes what is good to know and no reason to fail, such as when something was used last.
-        A store that takes nothing has an alarm of its own.
+        """Writes what is good to know and no reason to fail or to wait, such as when something was
+        used last. Where others write it is left out, and comes with the next use. A store that
+        takes nothing has an alarm of its own.
         """
         try:
-            with self.write() as connection:
+            with self._hurried() as connection:
                 work(connection)
         except StoreError as error:
-            log.warning("a time of use is not noted", error=str(error))
+            tell = log.debug if _is_busy(error) else log.warning
+            tell("a time of use is not noted", error=str(error))
+
+    @contextmanager
+    def _hurried(self) -> Iterator[Connection]:
+        """A transaction that hardly waits for another one."""
+        with (
+            self._named(),
+            self.engine.connect().execution_options(**{IMMEDIATE: True}) as connection,
+            _waiting(connection, NOTE_MILLISECONDS),
+            connection.begin(),
+        ):
+            if not self.is_sqlite:
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = {NOTE_MILLISECONDS}")
+            yield connection
 
     def alone(self) -> Any:
         """A connection as the database's own library has it, outside the pool: for somebody who
@@ -196,6 +214,30 @@ class Store:
             if not self.path.exists():
                 return f"there is no file {self.path}"
         return first_line(error)
+
+
+@contextmanager
+def _waiting(connection: Connection, milliseconds: int) -> Iterator[None]:
+    """SQLite waits so long for the writer's lock, and afterwards as long as usual. It is said
+    beneath SQLAlchemy, which would begin a transaction for it.
+    """
+    file: Any = connection.connection.dbapi_connection
+    if not isinstance(file, sqlite3.Connection):
+        yield
+        return
+    [usual] = file.execute("PRAGMA busy_timeout").fetchone()
+    file.execute(f"PRAGMA busy_timeout={min(milliseconds, usual)}").close()
+    try:
+        yield
+    finally:
+        file.execute(f"PRAGMA busy_timeout={usual}").close()
+
+
+def _is_busy(error: StoreError) -> bool:
+    """Whether others write, and that is all."""
+    cause = getattr(error.__cause__, "orig", None)
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    return code == sqlite3.SQLITE_BUSY or getattr(cause, "sqlstate", None) == LOCKED
 
 
 def _is_no_database(error: DBAPIError) -> bool:

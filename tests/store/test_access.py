@@ -18,7 +18,7 @@ from gateway.actions import access, desk
 from gateway.actions import users as sessions
 from gateway.errors import StoreError
 from gateway.model import Access, Actor
-from gateway.store import requests, schema, schema_access, tokens, upkeep, users, webhooks
+from gateway.store import engine, requests, schema, schema_access, tokens, upkeep, users, webhooks
 from gateway.store.engine import Store
 from gateway.store.requests import Answer
 from gateway.store.tokens import Token
@@ -26,6 +26,7 @@ from gateway.store.users import User
 from tests.store.rows import NOW
 
 DAY = timedelta(days=1)
+DEADLINE = 60.0
 OPERATOR = Actor(Access.ADMIN, name="operator")
 
 
@@ -156,6 +157,39 @@ def test_a_store_that_takes_nothing_still_says_who_is_signed_in(store: Store) ->
         current = users.session(connection, secret, NOW)
     assert current is not None
     assert current.used_at == NOW
+
+
+def test_nobody_waits_for_the_note_of_a_session(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who writes may hold the store for as long as it likes; a page waits an hour for that."""
+    hour = 3_600_000
+    monkeypatch.setattr(engine, "BUSY_MILLISECONDS", hour)
+    user = _user(store)
+    with store.write() as connection:
+        secret = users.begin_session(connection, user, NOW)
+    other, read = Store(_url(store)), Store(_url(store))
+    asked = threading.Thread(
+        target=lambda: seen.append(sessions.session(read, secret, NOW + users.NOTED))
+    )
+    seen = list[User | None]()
+    with contextlib.closing(other), contextlib.closing(read):
+        with other.write() as connection:
+            if not store.is_sqlite:
+                connection.execute(sa.text("LOCK TABLE site_session IN EXCLUSIVE MODE"))
+            asked.start()
+            asked.join(DEADLINE)
+            assert not asked.is_alive()
+        assert [one is not None for one in seen] == [True]
+        # It is noted at the next use, and whoever has something to say waits as before.
+        assert sessions.session(read, secret, NOW + users.NOTED) is not None
+        with store.read() as connection:
+            current = users.session(connection, secret, NOW)
+        assert current is not None
+        assert current.used_at == NOW + users.NOTED
+        if store.is_sqlite:
+            with read.read() as connection:
+                assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one() == hour
 
 
 def test_nothing_that_lets_in_stands_in_the_store(store: Store) -> None:
