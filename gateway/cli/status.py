@@ -67,7 +67,7 @@ def status(
             if context.invocation(ctx).json:
                 output.objects(rows, as_json=True)
             else:
-                _table(rows, "no trouble" if trouble else "no participants")
+                _table(rows, "no participant needs a look" if trouble else "no participants")
 
 
 def _rows(

@@ -71,7 +71,7 @@ def test_trouble_is_what_somebody_must_look_at(store: Store) -> None:
     assert len(listed(store, "status", "--trouble", "ahead")) == 2
     assert len(listed(store, "status", "--trouble", "--limit", "3")) == 3
     rows.run(store, "UPDATE invitation SET delivery = 'sent'", "UPDATE participant SET note = ''")
-    assert run(store, "status", "--trouble") == "no trouble\n"
+    assert run(store, "status", "--trouble") == "no participant needs a look\n"
 
 
 def test_a_part_of_each_list(store: Store) -> None:
