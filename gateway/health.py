@@ -44,6 +44,8 @@ class Delay(StrEnum):
     SLOW = marked("letters leave, but more slowly than they are written (outbound.per_minute?)")
 
 
+RESTART = marked(", or at once after: systemctl restart invite-gateway")
+
 DISKS = {"store": marked("the store"), "log": marked("the log")}
 """What has a file system that must have room."""
 
@@ -170,20 +172,23 @@ class Failure:
     again: datetime
 
 
-def mailbox(account: str, failure: Failure, *, lost: bool = False) -> Condition:
+def mailbox(
+    account: str, failure: Failure, *, lost: bool = False, refused: bool = False
+) -> Condition:
     """The mailbox cannot be read. `lost`: it worked until now, and nobody knows yet whether the
-    next try cures it.
+    next try cures it; `refused`: the sign-in, whose password is read at the start.
     """
     words = Phrase(
         marked(
             "the mailbox%(of)s has not been read since %(since)s (%(tries)s): %(why)s Answers wait"
-            " there; none is lost. Next try %(again)s"
+            " there; none is lost. Next try %(again)s%(restart)s"
         ),
         of=_of(account),
         since=clock(failure.since, failure.again),
         tries=_tries(failure.tries),
         why=_cause(failure.why),
         again=clock(failure.again, failure.again),
+        restart=Phrase(RESTART) if refused else "",
     )
     state = State.WARNING if lost else State.FAILED
     return Condition(subject("mailbox", account), state, words, failure.since)
@@ -250,7 +255,6 @@ def webhook(
 
 def sending(account: str, failure: Failure, now: datetime, *, sure: bool) -> Condition:
     """The account rests. `sure`: a person is needed; otherwise one failure may pass by itself."""
-    restart = marked(", or at once after: systemctl restart invite-gateway")
     words = Phrase(
         marked(
             "sending%(of)s has rested since %(since)s (%(tries)s): %(why)s Letters wait; none is"
@@ -261,7 +265,7 @@ def sending(account: str, failure: Failure, now: datetime, *, sure: bool) -> Con
         tries=_tries(failure.tries),
         why=_cause(failure.why),
         until=clock(failure.again, now),
-        restart=Phrase(restart) if sure else "",
+        restart=Phrase(RESTART) if sure else "",
     )
     state = State.FAILED if sure or failure.tries > 1 else State.WARNING
     return Condition(subject("sending", account), state, words, failure.since)

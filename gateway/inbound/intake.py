@@ -127,7 +127,9 @@ class Intake:
             first = state.looked is not None and state.tries == 1
             lost = (first or soon) and not state.refused
             failure = health.Failure(state.since, state.tries, state.last_error, state.again)
-            self._board.report(health.mailbox(self._account, failure, lost=lost))
+            self._board.report(
+                health.mailbox(self._account, failure, lost=lost, refused=state.refused)
+            )
         folder, why = state.unmoved
         if why:
             self._board.report(health.not_moved(self._account, folder, why))

@@ -26,6 +26,8 @@ def test_a_mailbox_that_cannot_be_read() -> None:
         SINCE,
     )
     assert health.mailbox("default", Failure(SINCE, 1, why, NOW), lost=True).state is State.WARNING
+    refused = health.mailbox("default", Failure(SINCE, 1, why, NOW), refused=True)
+    assert refused.words.endswith("11:46 UTC, or at once after: systemctl restart invite-gateway")
     other = health.mailbox("sales", Failure(SINCE - timedelta(days=1), 2, "no.", NOW))
     assert other.subject == "mailbox sales"
     assert other.words.startswith(
