@@ -301,7 +301,8 @@ class Session:
         folder = self._layout.place(self.options.folder)
         selected = await self.ask("SELECT", self.wire.select(imap_syntax.mailbox(folder)))
         if selected.result != "OK":
-            raise MailboxError(f"the folder {folder!r} cannot be opened: {_words(selected)}")
+            said = _words(selected)
+            raise MailboxError(f"the folder {folder!r} (imap.folder) cannot be opened: {said}")
         self.uidvalidity = imap_syntax.uidvalidity(selected.lines) or 0
         self.uidnext = imap_syntax.uidnext(selected.lines) or 0
 

@@ -8,6 +8,7 @@ by one thread at a time.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -50,6 +51,10 @@ TRIES = 5
 """So often a transaction is begun that PostgreSQL gives up."""
 RACES = frozenset({"23503", "23505"})
 """A foreign key, and a key that there is already."""
+NO_ROOM = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN)
+"""What SQLite says where a disk has no room, and elsewhere."""
+LEAST_OCTETS = 64 * 1024
+"""More than an empty -shm takes."""
 DUMPS = (b"PGDMP", b"--\n-- PostgreSQL database")
 """How files begin that pg_dump writes."""
 
@@ -204,7 +209,9 @@ class Store:
             raise kind(f"store {_shown(self.url)}: {self._words(error)}") from error
 
     def _words(self, error: DBAPIError) -> str:
-        """SQLite does not say who may not open what, nor what a file is."""
+        """SQLite does not say who may not open what, what a file is, nor that a disk is full where
+        it cannot make the files beside its own.
+        """
         if self.path is not None and _is_no_database(error):
             return f"the file is {_kind(self.path)}. Put the store back, or name another file"
         code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
@@ -213,7 +220,19 @@ class Store:
                 return f"{bar}; with the shipped unit only root and the service may"
             if not self.path.exists():
                 return f"there is no file {self.path}"
+        if self.path is not None and code in NO_ROOM and _is_full(self.path.parent):
+            return f"{first_line(error)}; the disk of {self.path.parent} is full: make room there"
         return first_line(error)
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether SQLite cannot make its -wal and -shm there."""
+    try:
+        seen = os.statvfs(folder)
+    except OSError:  # then it is another trouble
+        return False
+    crowded = seen.f_files > 0 and seen.f_favail == 0
+    return crowded or seen.f_frsize * seen.f_bavail < LEAST_OCTETS
 
 
 @contextmanager

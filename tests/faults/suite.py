@@ -725,12 +725,8 @@ def _disk(play: Round) -> Iterator[Path]:
         if not play.is_sqlite or not process.is_root():
             yield folder
             return
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={STORE_BYTES}", "faults", str(folder)]
-        subprocess.run(mount, check=True)
-        try:
+        with process.small_disk(folder, STORE_BYTES):
             yield folder
-        finally:
-            subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -103,6 +103,19 @@ def within_rights() -> list[str]:
     return [rig.need("setpriv", "util-linux"), f"--inh-caps={taken}", f"--bounding-set={taken}"]
 
 
+@contextlib.contextmanager
+def small_disk(folder: Path, size: int) -> Iterator[None]:
+    """A disk of its own in this folder, of so many octets. Needs root."""
+    if not is_root():
+        rig.unavailable("a disk for an ordinary user", "run the tests as root")
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "small", str(folder)]
+    subprocess.run(mount, check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
 def faketime() -> Path:
     """Debian's libfaketime."""
     return Path(rig.need("/usr/lib/*/faketime/libfaketime.so.1", "libfaketime"))

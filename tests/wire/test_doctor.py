@@ -266,6 +266,24 @@ def test_a_disk_without_room_is_told_until_there_is_some(
     assert examined(environment)["disk of the store"].state is State.OK
 
 
+@pytest.mark.real
+def test_a_disk_that_is_full_is_named_where_the_store_cannot_be_used() -> None:
+    """SQLite says "disk I/O error" where it cannot make the files beside its own."""
+    with process.private_directory("disk") as folder, process.small_disk(folder, 16_000_000):
+        environment = {"GATEWAY_STORE__URL": f"sqlite:///{folder / 'store.db'}"}
+        assert command.run("db", "upgrade", environment=environment).returncode == 0
+        rest = folder / "rest"
+        with contextlib.suppress(OSError), rest.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        told = command.run("status", environment=environment)
+        assert told.returncode == 1
+        assert told.stderr.count("\n") == 1
+        assert f"the disk of {folder} is full: make room there" in told.stderr
+        rest.unlink()
+        assert command.run("status", environment=environment).returncode == 0
+
+
 def test_a_store_that_lost_a_trigger_is_mended_by_the_upgrade(tmp_path: Path) -> None:
     environment = {"GATEWAY_STORE__URL": f"sqlite:///{tmp_path / 'store.db'}"}
     assert command.run("db", "upgrade", environment=environment).returncode == 0

@@ -276,7 +276,9 @@ async def test_a_certificate_of_an_unknown_authority(site: Site) -> None:
 async def test_a_folder_that_is_missing(site: Site, peer: imap_peer.Peer) -> None:
     peer.folders.pop("INBOX")
     await site.start(IMAP__HOST="127.0.0.1", IMAP__PORT=str(peer.port))
-    await site.seen("mailbox", "the folder 'INBOX' cannot be opened: Mailbox does not exist")
+    await site.seen(
+        "mailbox", "the folder 'INBOX' (imap.folder) cannot be opened: Mailbox does not exist"
+    )
     peer.folders["INBOX"] = []
     await site.gone("mailbox")
 

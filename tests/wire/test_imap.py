@@ -1113,7 +1113,11 @@ async def test_a_server_that_forbids_passwords_never_sees_ours(peer: Peer, desk:
         ("GREETING", says("220 mail ESMTP Postfix"), "speaks SMTP, not IMAP (imap.port?): '220 "),
         ("GREETING", says("+OK POP3 ready"), "speaks POP3, not IMAP (imap.port?)"),
         ("GREETING", says("hello"), "gives no IMAP greeting (imap.port?): 'hello'"),
-        ("SELECT", says("{tag} NO no such folder"), "'INBOX' cannot be opened: no such folder"),
+        (
+            "SELECT",
+            says("{tag} NO no such folder"),
+            "'INBOX' (imap.folder) cannot be opened: no such folder",
+        ),
         ("SEARCH", bye, "going down for maintenance"),
         ("SEARCH", drop, "connection was lost"),
     ],
