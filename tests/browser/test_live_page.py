@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -17,8 +18,9 @@ from gateway.actions.desk import Desk
 from gateway.actions.moving import When
 from gateway.health import Condition
 from gateway.model import Access, Actor, Reply
-from gateway.store import engine, followups
+from gateway.store import engine, followups, users
 from gateway.store.outbox import Selection
+from gateway.store.users import User
 from gateway.web import app, feed, serve
 from gateway.web.api.site import Site as Api
 from tests.browser.scenes import Scheme
@@ -245,6 +247,35 @@ async def test_letters_stay_ticked_while_one_of_them_changes(site: Site, browser
     for row in (first, second):
         await expect(row.locator("input")).to_be_checked()
     await expect(second.locator("input")).to_be_focused()
+    assert not complaints
+
+
+@pytest.mark.parametrize("width", [320, 360, 412])
+async def test_the_menu_of_an_administrator_stands_in_one_line_on_a_phone(
+    site: Site, browser: Browser, width: int
+) -> None:
+    """With their own invitations it has six entries; none is cut, broken or covers another."""
+    with site.store.write() as connection:
+        user = User(0, "boss", Access.ADMIN, "kari", datetime.now(UTC), "test")
+        number = users.add(connection, user, "")
+        assert number is not None
+        secret = users.begin_session(connection, number, datetime.now(UTC))
+        connection.exec_driver_sql("UPDATE associate SET language = 'nb' WHERE key = 'kari'")
+    site.cookies = {"session": secret}
+    tab, complaints = await opened(browser, site, path="admin", width=width)
+    boxes = await tab.evaluate(
+        """() => [...document.querySelectorAll(".side li a")].map((one) => {
+          const word = one.querySelector(".brief");
+          const box = word.getBoundingClientRect();
+          const line = parseFloat(getComputedStyle(word).lineHeight);
+          return [box.left, box.right, Math.round(box.height / line), one.textContent];
+        })"""
+    )
+    assert len(boxes) == 6
+    assert all(lines == 1 for _, _, lines, _ in boxes), boxes
+    assert boxes[0][0] >= 0
+    assert boxes[-1][1] <= width
+    assert all(one[1] < other[0] for one, other in pairwise(boxes)), boxes
     assert not complaints
 
 
