@@ -210,6 +210,58 @@ def test_what_ends_by_another_way_closes_by_itself(
     assert office.events()[1:] == [("decision_closed", kind.value, "")]
 
 
+THEIRS = "WHERE follow_up = 'm1' AND (person = 'ola' OR associate = 'per')"
+EVERY = frozenset(CAUSES)
+OF_A_ROW = EVERY - {DecisionKind.PARTY_CRASHER}
+BY_SQL: dict[str, tuple[str, frozenset[DecisionKind]]] = {
+    "completed": ("UPDATE follow_up SET completed = TRUE WHERE key = 'm1'", EVERY),
+    "deleted": ("DELETE FROM follow_up WHERE key = 'm1'", EVERY),
+    "the row deleted": (f"DELETE FROM participant {THEIRS}", OF_A_ROW),
+    "the row given away": (
+        f"UPDATE participant SET person = NULL, associate = NULL, email = 'new@far.example' {THEIRS}",
+        OF_A_ROW,
+    ),
+    "accepted by hand": (
+        f"UPDATE participant SET set_status = 1 {THEIRS}",
+        frozenset({DecisionKind.DECLINED, DecisionKind.ASSIGNMENT_DECLINED, DecisionKind.WORDS}),
+    ),
+    "another address": (
+        "UPDATE person_email SET address = 'ola@new.example' WHERE person = 'ola'",
+        frozenset({DecisionKind.UNDELIVERABLE}),
+    ),
+    "switched off": (
+        f"UPDATE participant SET email_invite = FALSE {THEIRS}",
+        frozenset({DecisionKind.UNDELIVERABLE}),
+    ),
+}
+"""What plain SQL says, and which kinds end with it."""
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [(name, kind) for name in BY_SQL for kind in sorted(BY_SQL[name][1])]
+)
+def test_what_plain_sql_ends_closes_when_it_is_noticed(
+    office: Office, name: str, kind: DecisionKind
+) -> None:
+    """domain.md §9: in the transaction of its cause, which is the planner's for plain SQL."""
+    begun(office, kind)
+    office.play(f"at 09:20\nsql {BY_SQL[name][0]}")
+    assert office.kinds() == []
+    assert office.closed() == [(kind.value, "", "")]
+
+
+@pytest.mark.parametrize("kind", sorted(EVERY - {DecisionKind.ASSIGNMENT_DECLINED}))
+def test_who_is_made_the_owner_by_plain_sql_has_what_waits(
+    office: Office, kind: DecisionKind
+) -> None:
+    """domain.md §9"""
+    begun(office, kind)
+    office.play("sql INSERT INTO associate (key, name) VALUES ('nils', 'Nils Berg')")
+    office.play("sql UPDATE follow_up SET owner = 'nils' WHERE key = 'm1'\nat 09:20")
+    assert [one.cause.associate for one in office.open()] == ["nils"]
+    assert office.open(Filter("kari")) == []
+
+
 def test_the_table_says_of_every_kind_what_can_be_chosen_and_what_ends_it() -> None:
     """domain.md §9"""
     assert set(CHOICES) == set(ENDINGS) == set(DecisionKind)
