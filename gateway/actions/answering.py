@@ -227,14 +227,20 @@ def _with_news(desk: Desk, row: Member) -> Member:
         return row
     last = followups.known_edition(connection, key)
     known, wanted = invitations.editions(connection, [last]).get(last), _edition(desk, row)
-    if known is None or wanted is None:
-        return row
-    is_called_off = known.cancelled is not wanted.cancelled
-    if not is_called_off and not editions.asks_again(known, wanted) and not _dates(known, wanted):
+    if wanted is None or not _is_news(known, wanted):
         return row
     one_follow_up.update(connection, key, Context.read(connection, desk.settings, desk.now))
     [fresh] = followups.members(connection, ids=[row.id])
     return fresh
+
+
+def _is_news(known: Edition | None, wanted: Edition) -> bool:
+    """Whether it changes what an answer may be to. `known`: what was planned last; what never was
+    is news where it is cancelled already.
+    """
+    if known is None or known.cancelled is not wanted.cancelled:
+        return known is not None or wanted.cancelled
+    return editions.asks_again(known, wanted) or _dates(known, wanted)
 
 
 def _dates(known: Edition, wanted: Edition) -> bool:

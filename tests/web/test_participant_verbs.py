@@ -154,6 +154,21 @@ async def test_domain_4_answer_seen_toggle_acknowledge(office: Office) -> None:
     )
 
 
+async def test_domain_4_what_was_cancelled_before_anybody_was_invited_is_not_answered(
+    office: Office,
+) -> None:
+    """The planner has never seen it, and it is cancelled all the same."""
+    row = office.row("own", "per")
+    with office.store.write() as connection:
+        connection.exec_driver_sql("UPDATE follow_up SET cancelled = TRUE WHERE key = 'own'")
+    for path, body in (("toggle", {}), ("answer", {"reply": "accepted"})):
+        refused = await office.ask("POST", f"/participants/{row}/{path}", json=body)
+        assert refused.status_code == 409, refused.text
+        assert "reinstate it first" in refused.json()["detail"]
+    shown = (await office.ask("GET", f"/participants/{row}")).json()
+    assert (shown["code"], shown["reply"]) == (10, "needs-action")
+
+
 async def test_on_behalf_of_somebody_that_users_rules_count(office: Office) -> None:
     path = f"/participants/{office.row('own', 'per')}/answer"
     for_per = {"On-Behalf-Of": "per"}
