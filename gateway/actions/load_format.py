@@ -39,8 +39,10 @@ LIBRARY = {
     "enum": marked("input should be %(expected)s"),
     "string_too_short": marked("string should have at least %(min_length)s characters"),
     "string_too_long": marked("string should have at most %(max_length)s characters"),
+    "string_pattern_mismatch": marked("should be like %(pattern)s"),
 }
 """What pydantic says most, by its name."""
+NAMED = r"^[A-Za-z0-9][A-Za-z0-9._=-]{0,39}$"
 LARGEST_INTEGER = 2**31 - 1  # RFC 5545 §3.3.8
 SHOWN_ERRORS = 10
 
@@ -264,7 +266,7 @@ class Participant(Entry):
     priority: Word | None = None
     alarm_minutes: Count | None = None
     progress: Literal["not_started", "started", "completed"] | None = None
-    token: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._=-]{0,39}$")] | None = None
+    token: Annotated[str, Field(pattern=NAMED)] | None = None
     sent: bool = False
 
 
@@ -373,7 +375,7 @@ def reason(error: Any) -> str:
             return said if isinstance(said, Phrase) else str(said)
         case "model_type":
             return marked("should be a JSON object")
-        case "string_pattern_mismatch":
+        case "string_pattern_mismatch" if error["ctx"]["pattern"] == NAMED:
             return marked("is no token: letters, digits and . _ = - only, at most 40")
         case name if name in LIBRARY:
             return Phrase(LIBRARY[name], **error.get("ctx", {}))

@@ -47,7 +47,7 @@ def name(delivery: Delivery) -> str:
 def register(desk: Desk, url: str, types: Collection[str]) -> tuple[Webhook, str]:
     """A new webhook for what happens from now on, and its secret, which is shown once."""
     permission.require(desk.actor, Verb.WEBHOOKS)
-    rules.target(url)
+    rules.check(url, desk.settings.webhooks.hosts)
     rules.check_types(types)
     if len(webhooks.find(desk.connection, desk.now)) >= MOST:
         raise Refused(marked("there are %(most)s webhooks already; remove one first"), most=MOST)
@@ -82,7 +82,7 @@ def change(
     """Another address, other types, on or off. Switched on again, it is told what it missed."""
     get(desk, number)
     if url is not None:
-        rules.target(url)
+        rules.check(url, desk.settings.webhooks.hosts)
         webhooks.change(desk.connection, number, url=url)
     if types is not None:
         rules.check_types(types)

@@ -19,7 +19,7 @@ from http import HTTPStatus
 from urllib.parse import SplitResult, urlsplit
 
 from gateway.errors import InputError
-from gateway.i18n import Quote, marked
+from gateway.i18n import Phrase, Quote, marked
 from gateway.model import Outcome
 
 PREFIX = "whsec_"
@@ -214,25 +214,39 @@ class Target:
     port: int
 
 
-URL_PROBLEM = marked("url: %(problem)s")
-
-
 def target(url: str) -> Target:
     """The parts of a webhook's URL. Raises `InputError` for what is none, and for http beyond this
     machine: the body tells who meets whom.
     """
     if len(url) > LONGEST_URL or not re.fullmatch(r"[!-~]+", url):
-        raise InputError(
-            marked("url: not an ASCII URL of at most %(most)s characters"), most=LONGEST_URL
-        )
+        words = marked("not an ASCII URL of at most %(most)s characters")
+        raise _wrong(Phrase(words, most=LONGEST_URL))
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise InputError(URL_PROBLEM, problem=Quote(error)) from None
+        raise _wrong(Quote(error)) from None
     if problem := _problem(parts):
-        raise InputError(URL_PROBLEM, problem=problem)
+        raise _wrong(problem)
     return Target(parts.scheme, parts.hostname or "", port or PORTS[parts.scheme])
+
+
+def _wrong(problem: str) -> InputError:
+    return InputError(marked("url: %(problem)s"), [(("url",), problem)], problem=problem)
+
+
+def check(url: str, allowed: Collection[str]) -> None:
+    """Raises `InputError` for what `target` refuses, and for an address in the URL itself to which
+    nothing would ever be sent. What a name leads to is seen when it is sent.
+    """
+    host = target(url).host
+    try:
+        address = str(ipaddress.ip_address(host))
+    except ValueError:
+        return
+    if is_refused(host, address, allowed):
+        words = marked("%(host)s is not public; an administrator names it in webhooks.hosts")
+        raise _wrong(Phrase(words, host=host))
 
 
 def _problem(parts: SplitResult) -> str:

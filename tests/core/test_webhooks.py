@@ -104,6 +104,22 @@ def test_an_address_that_cannot_be_is_refused_with_the_reason(url: str, words: s
         webhooks.target(url)
 
 
+@pytest.mark.parametrize(
+    "host", ["10.0.0.1", "[fd00::1]", "[::ffff:192.168.1.1]", "169.254.169.254"]
+)
+def test_an_address_that_is_not_public_is_refused_when_it_is_registered(host: str) -> None:
+    """Not at its first event, hours later; unless an administrator named it."""
+    url = f"https://{host}/hook"
+    with pytest.raises(InputError, match=r"is not public; an administrator names it"):
+        webhooks.check(url, ())
+    webhooks.check(url, [host.strip("[]")])
+
+
+def test_what_a_name_leads_to_is_seen_when_it_is_sent() -> None:
+    for url in ("https://crm.example/", "http://localhost:8000/", "http://127.0.0.1/"):
+        webhooks.check(url, ())
+
+
 def test_where_a_webhook_goes() -> None:
     assert webhooks.target("https://crm.example/hook?a=1") == webhooks.Target(
         "https", "crm.example", 443

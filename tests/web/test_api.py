@@ -221,6 +221,20 @@ async def test_bad_addresses(tried: Office, path: str, status: int) -> None:
     assert answer.status_code == status, answer.text
 
 
+async def test_a_key_that_no_path_holds_is_told_how_one_is_said(office: Office) -> None:
+    refused = await office.ask("GET", "/follow-ups/" + "a" * 201)
+    [place] = refused.json()["errors"]
+    assert place["parameter"] == "key"
+    assert place["detail"].startswith("should be like ")
+    assert "{1,200}" in place["detail"]
+
+
+async def test_a_webhook_that_would_be_told_nothing_names_its_field(office: Office) -> None:
+    for url in ("https://10.0.0.1/x", "http://crm.example/x"):
+        refused = await office.ask("POST", "/webhooks", json={"url": url})
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/url")
+
+
 async def test_another_method_is_refused_with_those_there_are(tried: Office) -> None:
     answer = await tried.ask("DELETE", "/tried/own", headers={"If-Match": "*"})
     assert answer.status_code == 405
