@@ -18,6 +18,7 @@ from gateway.actions import (
     inviting,
     moving,
     one_follow_up,
+    planning,
     proposals,
     queue,
     review,
@@ -35,6 +36,7 @@ from gateway.i18n import marked
 from gateway.model import Access, Actor, Reply
 from gateway.store import (
     braked,
+    chunks,
     codec,
     deleted,
     followups,
@@ -294,14 +296,24 @@ def _put_back(case: _Case) -> None:
     """
     desk = case.desk
     context = Context.read(desk.connection, desk.settings, desk.now)
-    for key in rewriting.braked_follow_ups(desk.connection):
-        followups.lock(desk.connection, key)
-        was_gone = deleted.bring_back(desk.connection, key)
-        if records.exists(desk.connection, key):
-            rewriting.write_back(desk.connection, key, context.site, anew=was_gone)
-            one_follow_up.attempt(desk.connection, key, context)
-            desk.note(journal.Entry("reinstated" if was_gone else "changed", key))
+    braked_ones = rewriting.braked_follow_ups(desk.connection)
+    keys = [key for key in braked_ones if _stands_again(desk, key, context)]
+    for part in chunks.parts(keys, planning.BATCH):
+        batch = planning.loaded(desk.connection, part)
+        for key in part:
+            one_follow_up.attempt(desk.connection, key, context, batch.get(key))
     deciding.follow_brake(desk.connection, desk.now)
+
+
+def _stands_again(desk: Desk, key: str, context: Context) -> bool:
+    """Whether a follow-up is there, and says again what was told of it."""
+    followups.lock(desk.connection, key)
+    was_gone = deleted.bring_back(desk.connection, key)
+    if not records.exists(desk.connection, key):
+        return False
+    rewriting.write_back(desk.connection, key, context.site, anew=was_gone)
+    desk.note(journal.Entry("reinstated" if was_gone else "changed", key))
+    return True
 
 
 def _drop(case: _Case) -> None:

@@ -105,7 +105,7 @@ def _plan_batch(
         changes = marks.changed_at(taken) if most else {}
         authors = _authors(connection, taken)
         strangers.tell(connection, marks.strange(taken), now)
-        batch = _loaded(connection, taken)
+        batch = loaded(connection, taken)
         site = replace(site, free_uids=_free_uids(connection, batch, site))
         for key in taken:
             here = replace(site, changed_at=changes.get(key), author=authors.get(key, ""))
@@ -126,7 +126,7 @@ def _plan_batch(
     return letters, len(taken)
 
 
-def _loaded(connection: Connection, keys: Collection[str]) -> dict[str, Loaded]:
+def loaded(connection: Connection, keys: Collection[str]) -> dict[str, Loaded]:
     """What is planned of these follow-ups, except of those that another's plan may change."""
     readable = [key for key in keys if not one_follow_up.fault(key)]
     batch = loading.load(connection, readable)
