@@ -10,7 +10,7 @@ from gateway.actions import deliveries, queue, review, strangers
 from gateway.followups import webhooks
 from gateway.invite import changes
 from gateway.model import Outcome, ProposalState
-from gateway.store import decisions
+from gateway.store import decisions, inbox
 
 ROOT = Path(__file__).parents[2]
 STANDINGS = {"toggled", "toggle_refused", "moved", "cancelled", "reinstated", "added"}
@@ -49,6 +49,7 @@ COMPUTED: dict[str, Collection[str]] = {
         strangers.DELETED,
     },
     "actions/strangers.py: RENAMED": {strangers.RENAMED},
+    "actions/undoing.py: inbox.TAKEN_BACK": {inbox.TAKEN_BACK},
     "actions/webhooks.py: event": {"webhook_off", "webhook_given_up"},
     "store/decisions.py: event": {decisions.OPENED, decisions.CLOSED},
     "web/feed.py: RESET": set(),  # is sent and never written (docs/api.md)
