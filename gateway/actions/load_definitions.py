@@ -12,6 +12,7 @@ from gateway.actions.load_format import Document, FollowUp
 from gateway.errors import Steps
 from gateway.followups import definitions
 from gateway.followups.definitions import Field, FieldType, Type
+from gateway.i18n import Phrase, marked
 from gateway.model import Kind
 from gateway.store import definitions as stored
 from gateway.store import directory, sources
@@ -119,7 +120,7 @@ class _Defined:
         if reason := definitions.type_fault(self.types, one.type, Kind(one.kind), type_before):
             yield ("type",), reason
         if one.sale in self.unsold and one.sale != sale_before:
-            yield ("sale",), f"there is no sale {one.sale!r}"
+            yield ("sale",), Phrase(marked("there is no sale %(key)r"), key=one.sale)
         for key, reason in definitions.field_faults(self.fields, one.fields, fields_before):
             yield ("fields", key), reason
 

@@ -32,6 +32,17 @@ from gateway.ical import inspection, zones
 LIBRARY = {
     "string_type": marked("input should be a valid string"),
     "int_type": marked("input should be a valid integer"),
+    "int_parsing": marked("input should be a valid integer, unable to parse string as an integer"),
+    "int_from_float": marked(
+        "input should be a valid integer, got a number with a fractional part"
+    ),
+    "float_type": marked("input should be a valid number"),
+    "float_parsing": marked("input should be a valid number, unable to parse string as a number"),
+    "bool_parsing": marked("input should be a valid boolean, unable to interpret input"),
+    "list_type": marked("input should be a valid list"),
+    "dict_type": marked("input should be a valid dictionary"),
+    "greater_than": marked("input should be greater than %(gt)s"),
+    "less_than": marked("input should be less than %(lt)s"),
     "bool_type": marked("input should be a valid boolean"),
     "greater_than_equal": marked("input should be greater than or equal to %(ge)s"),
     "less_than_equal": marked("input should be less than or equal to %(le)s"),

@@ -12,9 +12,14 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from gateway.i18n import marked
+from gateway.i18n import Phrase, marked
 from gateway.model import Kind
 
+NO_TYPE = marked("there is no type %(key)r; there are %(keys)s")
+NO_FIELD = marked("there is no field %(key)r; there are %(keys)s")
+OTHER_KIND = marked("%(key)r is a type of a %(defined)s, and this is a %(kind)s")
+ONE_OF = marked("is one of %(choices)s")
+TOO_LONG = marked("is a text of at most %(most)s characters")
 SHOWN = 10
 """So many of the values that are allowed are named."""
 LONGEST_VALUE = 10_000
@@ -63,9 +68,9 @@ def type_fault(types: Mapping[str, Type], key: str, kind: Kind, before: str | No
         return ""
     defined = types.get(key)
     if defined is None:
-        return f"there is no type {key!r}; there are {listed(types)}"
+        return Phrase(NO_TYPE, key=key, keys=listed(types))
     if defined.kind is not kind:
-        return f"{key!r} is a type of a {defined.kind}, and this is a {kind}"
+        return Phrase(OTHER_KIND, key=key, defined=defined.kind, kind=kind)
     return ""
 
 
@@ -82,7 +87,7 @@ def field_faults(
         if key in stood and _same(stood[key], value):
             continue
         if key not in fields:
-            yield key, f"there is no field {key!r}; there are {listed(fields)}"
+            yield key, Phrase(NO_FIELD, key=key, keys=listed(fields))
         elif reason := _fault(fields[key], value):
             yield key, reason
     for key, field in fields.items():
@@ -96,7 +101,7 @@ def _fault(field: Field, value: object) -> str:
         return marked("is required") if field.required else ""
     reason = _CHECKS[field.type](value)
     if not reason and field.type is FieldType.CHOICE and value not in field.choices:
-        return f"is one of {', '.join(field.choices)}"
+        return Phrase(ONE_OF, choices=", ".join(field.choices))
     if not reason and field.required and value == "":
         return marked("is required")
     return reason
@@ -105,7 +110,7 @@ def _fault(field: Field, value: object) -> str:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         return marked("is a text")
-    return "" if len(value) <= LONGEST_VALUE else f"is a text of at most {LONGEST_VALUE} characters"
+    return "" if len(value) <= LONGEST_VALUE else Phrase(TOO_LONG, most=LONGEST_VALUE)
 
 
 def _number(value: object) -> str:

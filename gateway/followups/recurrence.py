@@ -25,7 +25,7 @@ from dateutil import rrule
 
 from gateway.errors import InputError
 from gateway.followups import grammar
-from gateway.i18n import Quote, marked
+from gateway.i18n import Phrase, marked
 from gateway.model import DateChange, Edition, Moment
 
 LIMIT = 1_000
@@ -422,8 +422,16 @@ def _rule(text: str, start: datetime, until: datetime | None) -> rrule.rrule:
         raise InputError(
             marked("recurrence rule %(rule)r is not understood: %(error)s"),
             rule=text[:200],
-            error=Quote(error),
+            error=_reason(error),
         ) from error
+
+
+def _reason(error: Exception) -> Phrase:
+    """What dateutil says of a part of a rule: "invalid 'BYDAY': XX"."""
+    part, _, value = str(error).removeprefix("invalid ").partition(": ")
+    if not value:
+        return Phrase(marked("its parts do not go together"))
+    return Phrase(marked("%(part)s cannot be %(value)r"), part=part.strip("'"), value=value)
 
 
 def _parts(text: str) -> dict[str, str]:

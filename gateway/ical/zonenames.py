@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 
+from gateway.i18n import Phrase, marked
+
 LOTUS = {
     "Eastern": "America/New_York",
     "Central": "America/Chicago",
@@ -65,13 +67,16 @@ def near(name: str) -> str:
     return names[close[0]] if close else ""
 
 
-def unknown(tzid: str) -> str:
+def unknown(tzid: str) -> Phrase:
     """What is wrong with a name that names none."""
-    meant = near(tzid)
-    hint = (
-        f"did you mean {meant}?" if meant else "names are those of IANA (Europe/Oslo) or of Windows"
+    name = tzid[:LONGEST]
+    if meant := near(tzid):
+        words = marked("unknown time zone %(name)r; did you mean %(meant)s?")
+        return Phrase(words, name=name, meant=meant)
+    words = marked(
+        "unknown time zone %(name)r; names are those of IANA (Europe/Oslo) or of Windows"
     )
-    return f"unknown time zone {tzid[:LONGEST]!r}; {hint}"
+    return Phrase(words, name=name)
 
 
 @lru_cache(maxsize=1)

@@ -80,7 +80,7 @@ def zone(name: str) -> zoneinfo.ZoneInfo:
     """
     found = zonenames.find(name)
     if found is None:
-        raise InputError(zonenames.unknown(name))
+        raise InputError("%(problem)s", problem=zonenames.unknown(name))
     return found
 
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
-from gateway.i18n import Phrase, Quote, marked
+from gateway.i18n import Phrase, marked
 
 # Refused by the library whatever it is told; the list is its published way to say otherwise. Sites
 # have hosts below them.
@@ -33,9 +33,30 @@ SENTENCES = frozenset(
         ),
         marked("A bracketed IP address after the @-sign is not allowed here."),
         marked("Quoting the part before the @-sign is not allowed here."),
+        marked("An email address cannot end with a hyphen."),
+        marked("An email address cannot have a period and a hyphen next to each other."),
+        marked(
+            "An email address cannot have two letters followed by two dashes immediately after the"
+            " @-sign or after a period, except Punycode."
+        ),
+        marked(
+            "The part after the @-sign is a special-use or reserved name that cannot be used with"
+            " email."
+        ),
+        marked("There can't be anything after the email address."),
     }
 )
-"""What the library says without naming anything; what is none of ours is quoted."""
+"""What the library says without naming anything."""
+RARE = (
+    ("The email address is too long before", marked("Too much stands before the @-sign.")),
+    ("The email address is too long after", marked("Too much stands after the @-sign.")),
+    ("The email address is too long", marked("The email address is too long.")),
+    ("After the @-sign", marked("Too much stands between two periods after the @-sign.")),
+    ("The email address has the", marked("The @-sign is another character that looks like it.")),
+    ("The part after the @-sign", marked("The part after the @-sign is not valid.")),
+    ("", marked("It is not valid.")),
+)
+"""How its other sentences begin, which say numbers or what another library says."""
 NAMING = {
     "The email address contains invalid characters before the @-sign": marked(
         "The email address contains invalid characters before the @-sign: %(characters)s"
@@ -73,4 +94,5 @@ def _phrase(sentence: str) -> str:
     what, _, characters = sentence.partition(": ")
     if what in NAMING:
         return Phrase(NAMING[what], characters=characters)
-    return Phrase(sentence) if sentence in SENTENCES else Quote(sentence)
+    rare = next(words for begin, words in RARE if sentence.startswith(begin))
+    return Phrase(sentence if sentence in SENTENCES else rare)

@@ -87,7 +87,7 @@ async def _come_in(scope: Scope, headers: dict[str, str]) -> Response | None:
     if scope["method"] == "GET" and is_page:
         there = path + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")
         return RedirectResponse(f"/sign-in?next={quote(there)}", HTTPStatus.SEE_OTHER)
-    raise HttpProblem(HTTPStatus.UNAUTHORIZED, "sign in first", gate.CHALLENGE)
+    raise HttpProblem(HTTPStatus.UNAUTHORIZED, marked("sign in first"), gate.CHALLENGE)
 
 
 def form_token(session: str) -> str:
@@ -100,7 +100,7 @@ def fields(body: bytes) -> dict[str, str]:
     try:
         said = parse_qs(body.decode("utf-8", "replace"), max_num_fields=MOST_FIELDS)
     except ValueError:
-        raise HttpProblem(HTTPStatus.BAD_REQUEST, "the form has too many fields") from None
+        raise HttpProblem(HTTPStatus.BAD_REQUEST, marked("the form has too many fields")) from None
     return {name: values[-1] for name, values in said.items()}
 
 

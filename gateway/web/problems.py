@@ -15,6 +15,7 @@ from fastapi.datastructures import Headers
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
+from gateway import i18n
 from gateway.actions import load_format
 from gateway.errors import (
     Forbidden,
@@ -25,15 +26,24 @@ from gateway.errors import (
     Steps,
     StoreError,
 )
+from gateway.i18n import Phrase, marked
 from gateway.web import rendering
+from gateway.web.pages import refusals
 
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 10
 RETRY_SECONDS = 5
-AWAY = "the store cannot be used at the moment; the log of the gateway says why"
+AWAY = marked("the store cannot be used at the moment; the log of the gateway says why")
 """Where it is, and what the system says of it, is for who runs the gateway."""
+
+PLAIN = {
+    "Not Found": marked("there is no such page"),
+    "Method Not Allowed": marked("this page takes no such form"),
+    "There was an error parsing the body": marked("the form cannot be read"),
+}
+"""What the framework says, as somebody with a browser reads it."""
 
 TYPES = {
     HTTPStatus.BAD_REQUEST: "not-json",
@@ -103,7 +113,11 @@ class ProblemDetails(JSONResponse):
         detail: str,
         errors: Sequence[Mapping[str, str]] = (),
         headers: Mapping[str, str] | None = None,
+        places: Sequence[tuple[str, str]] = (),
     ) -> None:
+        """`detail`: a `Phrase`, where it has facts; `places`: fields of a form, and what is wrong
+        there.
+        """
         content: dict[str, Any] = {
             "type": f"/api/problems/{TYPES[status]}" if status in TYPES else "about:blank",
             "title": TITLES.get(status.value, status.phrase),
@@ -113,7 +127,7 @@ class ProblemDetails(JSONResponse):
         if errors:
             content["errors"] = list(errors[:MOST_ERRORS])
         super().__init__(content, status, dict(headers or {}))
-        self.detail, self.more = detail, dict(headers or {})
+        self.detail, self.more, self.places = detail, dict(headers or {}), places
 
 
 def shown(scope: MutableMapping[str, Any], problem: ProblemDetails) -> Response:
@@ -124,7 +138,9 @@ def shown(scope: MutableMapping[str, Any], problem: ProblemDetails) -> Response:
     if scope["path"].startswith("/api") or "text/html" not in said.get("accept", ""):
         return problem
     language = rendering.language(said.get("accept-language", ""))
-    html = rendering.render("fault.html", language, problem=problem.detail)
+    words = PLAIN.get(problem.detail, problem.detail)
+    words = refusals.plain(i18n.catalogue(language), words, problem.places)
+    html = rendering.render("fault.html", language, problem=words)
     return HTMLResponse(html, problem.status_code, problem.more)
 
 
@@ -147,7 +163,11 @@ def response(error: Exception) -> ProblemDetails:
         headers = {"Retry-After": str(RETRY_SECONDS)}
         return ProblemDetails(HTTPStatus.SERVICE_UNAVAILABLE, AWAY, headers=headers)
     places = error.places if isinstance(error, InputError) else ()
-    return ProblemDetails(status(error), str(error), _errors(places))
+    named = [(str(steps[-1]), reason) for steps, reason in places if steps]
+    detail = str(error)
+    if isinstance(error, GatewayError) and error.facts and not named:
+        detail = Phrase(error.words, **error.facts)
+    return ProblemDetails(status(error), detail, _errors(places), places=named)
 
 
 def _errors(places: Sequence[tuple[Steps, str]]) -> list[dict[str, str]]:
@@ -164,7 +184,9 @@ def _invalid(error: RequestValidationError) -> ProblemDetails:
         f"{load_format.path(one['loc'][1:]) or one['loc'][0]}: {load_format.reason(one)}"
         for one in found[:MOST_ERRORS]
     ]
-    return ProblemDetails(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(lines), errors)
+    named = [(str((one["loc"][1:] or one["loc"])[-1]), load_format.reason(one)) for one in found]
+    code = HTTPStatus.UNPROCESSABLE_ENTITY
+    return ProblemDetails(code, "; ".join(lines), errors, places=named[:MOST_ERRORS])
 
 
 def _place(error: Any) -> dict[str, str]:
@@ -192,7 +214,7 @@ def install(app: FastAPI) -> None:
         return shown(request.scope, response(error))
 
     async def broken(request: Request, error: Exception) -> Response:
-        words = "a fault of this program; its log has the details"
+        words = marked("a fault of this program; its log has the details")
         return shown(request.scope, ProblemDetails(HTTPStatus.INTERNAL_SERVER_ERROR, words))
 
     for status in (

@@ -21,6 +21,7 @@ from gateway.errors import Forbidden, GatewayError, InputError, NotFound, Refuse
 from gateway.followups.invitees import Entry, Reason, Result, Source
 from gateway.i18n import marked
 from gateway.ical import zones
+from gateway.mail import syntax
 from gateway.store import picks
 from gateway.store.picks import Pick
 from gateway.web.api import letters
@@ -231,13 +232,20 @@ def _require(
     """Raises `InputError` that names those who cannot be added."""
     names = picks.named(desk.connection, picked.who)
     wrong = [
-        f"{_name(who, names)}: {here.texts.gettext(REASONS[one.reason])}"
+        f"{_name(who, names)}: {_refusal(here, who, one.reason)}"
         for who, found in added.items()
         for one in found
         if one.result is Result.REFUSED
     ]
     if wrong:
-        raise InputError(" ".join(dict.fromkeys(wrong)))
+        raise InputError("%(lines)s", lines=" ".join(dict.fromkeys(wrong)))
+
+
+def _refusal(here: Visit, who: str, reason: Reason) -> str:
+    """Why somebody cannot be added; what is wrong with an address that was typed here."""
+    kind, _, typed = who.partition(":")
+    problem = syntax.problem(typed.partition("|")[0]) if kind == Source.EMAIL else ""
+    return refusals.plain(here.texts, problem or REASONS[reason])
 
 
 def _name(who: str, names: dict[str, Pick]) -> str:

@@ -112,7 +112,7 @@ def _ordinal_day(start: date) -> str:
 
 
 def _weekdays(choice: Choice, start: date) -> str:
-    days = {*choice.days} or {WEEKDAYS[start.weekday()]}
+    days = {*WEEKDAYS}.intersection(choice.days) or {WEEKDAYS[start.weekday()]}
     return ",".join(one for one in WEEKDAYS if one in days)
 
 
