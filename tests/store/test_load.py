@@ -181,9 +181,12 @@ def test_only_what_differs_is_touched(store: Store) -> None:
     report = run(store, document)
     assert report.changed == {"persons": ["ola"], "selections": ["s1"]}
     assert rows.marked(store) == ["m1"]
-    plan(store)
+    letters = plan(store)
     document["follow_ups"][0]["notes"] = "internal"
     assert run(store, document).changed == {"follow_ups": ["m1"]}
+    assert rows.marked(store) == ["m1"]
+    assert plan(store) == letters  # a mark that owes none
+    assert run(store, document).changed == {}
     assert rows.marked(store) == []
 
 
