@@ -180,9 +180,7 @@ async def test_a_clock_that_is_ahead_is_told_until_it_is_set(url: str) -> None:
 
 
 @pytest.mark.real
-def test_a_clock_that_is_behind_is_told_until_it_is_set(
-    tmp_path: Path, postfix: postfix_server.Server
-) -> None:
+def test_a_clock_that_is_behind_is_told_until_it_is_set(tmp_path: Path) -> None:
     """Nothing that lies in the mailbox tells of it: only a message of our own does."""
     late = {
         "LD_PRELOAD": str(process.faketime()),
@@ -190,7 +188,10 @@ def test_a_clock_that_is_behind_is_told_until_it_is_set(
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
     kept = f"import_environment = TZ {' '.join(late)}\n"
-    with dovecot_server.running(kept, late) as mail:
+    with (
+        dovecot_server.running(kept, late) as mail,
+        postfix_server.running(mail) as postfix,
+    ):
         box = mail.mailbox("invites", postfix_server.OURS)
         environment = gateway_process.environment(
             f"sqlite:///{tmp_path / 'store.db'}", box, postfix
