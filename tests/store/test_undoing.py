@@ -84,8 +84,10 @@ def test_a_command_is_taken_back(store: Store, name: str) -> None:
         assert not records.exists(connection, "m1-20270309")
 
 
-def test_what_has_letters_planned_at_once_cannot_be_taken_back(store: Store) -> None:
-    """A click on a status is about what everybody was told, which is planned first."""
+def test_what_is_taken_back_takes_no_earlier_change_along(store: Store) -> None:
+    """A click on a status is about what everybody was told, which is planned first: those letters
+    are dropped with the others, and owed again.
+    """
     acting.begin(store, acting.SERIES)
     acting.do(store, acting.KARI, COMMANDS["move"])
 
@@ -93,10 +95,16 @@ def test_what_has_letters_planned_at_once_cannot_be_taken_back(store: Store) -> 
         answering.toggle(desk, _number(desk.connection))
         _add(desk)
 
+    moved = acting.record(store)["start_at"]
     outcome = undoing.perform(store, acting.SETTINGS, acting.NOW, acting.KARI, toggle_and_add)
     assert outcome.letters.queued
-    with store.read() as connection:
-        assert undos.newest(connection, "kari", acting.NOW) is None
+    undone = acting.do(store, acting.KARI, lambda desk: undoing.undo(desk, _save(desk)))
+    assert undone.answer.verdict is Verdict.DONE
+    assert "per" not in acting.codes(store)
+    assert acting.record(store)["start_at"] == moved
+    assert acting.owed(store) == [("ola", "REQUEST")]
+    acting.send(store)
+    assert acting.owed(store) == []
 
 
 def _save(desk: Desk) -> int:
