@@ -74,6 +74,7 @@ def create(
     site.feed = site.feed or feed
     pages.install(app, troubles)
     table.install(app, site)
+    app.add_middleware(serving.Departures)
     app.add_middleware(serving.Compressed)
     return app
 

@@ -3,12 +3,16 @@
 from pathlib import Path
 from typing import Any
 
+import structlog
+from anyio import BrokenResourceError
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
 from gateway.web import door
 from gateway.web.api.gate import Receive, Scope, Send
+
+log = structlog.get_logger(__name__)
 
 STATIC = Path(__file__).parent / "static"
 WORTH_BYTES = 1_000
@@ -39,3 +43,18 @@ class Compressed:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_read = scope["type"] == "http" and not scope["path"].startswith(FOR_PROGRAMS)
         await (self._small if is_read else self._plain)(scope, receive, send)
+
+
+class Departures:
+    """Who leaves while an event is on its way to him is no failure: FastAPI closes a stream before
+    it stops whoever fills it, who then complains (`fastapi.sse`).
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except* BrokenResourceError:
+            log.debug("a reader of events has left", path=scope["path"])
