@@ -117,7 +117,7 @@ async def test_a_process_that_is_killed_loses_nothing(url: str) -> None:
         with closing(Store(url)) as store:
             invite(store, effective)
             async with kept(effective) as keeping:
-                await peer.until(lambda seen: seen.dots >= 1)
+                await peer.until(lambda seen: seen.dots >= 2)
                 [child] = multiprocessing.active_children()
                 assert child.pid is not None
                 os.kill(child.pid, signal.SIGKILL)
@@ -148,7 +148,7 @@ async def test_a_process_that_hangs_is_told_ended_and_started_again(
         with closing(Store(url)) as store:
             invite(store, effective)
             supervising = asyncio.create_task(supervise.supervise([role], stop, board=board))
-            await peer.until(lambda seen: seen.dots >= 1)
+            await peer.until(lambda seen: seen.dots >= 2)
             [child] = multiprocessing.active_children()
             assert child.pid is not None
             os.kill(child.pid, signal.SIGSTOP)
