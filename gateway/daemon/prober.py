@@ -22,7 +22,7 @@ from gateway import settings as configuration
 from gateway.actions import probing
 from gateway.errors import ConfigurationError
 from gateway.health import Condition
-from gateway.inbound import imap, lookout
+from gateway.inbound import imap, imap_wire, lookout
 from gateway.mail import probe
 from gateway.outbound import receipts, retry, smtp
 from gateway.outbound.retry import Verdict
@@ -91,7 +91,7 @@ class Prober:
         secret = await asyncio.to_thread(meta.secret_of, self._store)
         try:
             sighting = await lookout.look(self._settings, self._name, secret, one.mark)
-        except (imap.MailboxError, ConfigurationError) as error:
+        except (imap_wire.MailboxError, ConfigurationError) as error:
             refused = isinstance(error, imap.SignInRefused)
             self._unread_until = now + (REFUSED if refused else max(self._patience, UNREAD))
             log.warning(

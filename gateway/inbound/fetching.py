@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from gateway.inbound import imap, imap_syntax
+from gateway.inbound import imap, imap_syntax, imap_wire
 from gateway.mail import parse
 
 log = structlog.get_logger(__name__)
@@ -253,14 +253,14 @@ class Fetcher:
         return whole
 
     def _expect_some(self, delivered: set[int], there: set[int]) -> None:
-        """Raise `imap.MailboxError` where the server delivered nothing of what is there: it may be
-        its own trouble, so the next try is a while later. What has been tried often enough, or
+        """Raise `MailboxError` where the server delivered nothing of what is there: it may be its
+        own trouble, so the next try is a while later. What has been tried often enough, or
         was withheld before, is handed over with what there is.
         """
         first = min(there - self._withheld, default=0)
         if first and not delivered and self._failures(first) < TRIES:
             self._blame([first])
-            raise imap.MailboxError(f"the server does not deliver message {first}")
+            raise imap_wire.MailboxError(f"the server does not deliver message {first}")
 
     def _fetched(
         self, session: imap.Session, uid: int, item: imap_syntax.Item, part: _Part, raw: bytes
@@ -289,7 +289,7 @@ class Fetcher:
         before = sum(self._trouble.get(uid, 0) for uid in uids)
         try:
             yield
-        except imap.MailboxError:
+        except imap_wire.MailboxError:
             if sum(self._trouble.get(uid, 0) for uid in uids) == before:
                 self._blame(uids)
             raise

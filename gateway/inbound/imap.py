@@ -1,5 +1,5 @@
 """One session with the IMAP server that holds the gateway's mailbox: sign in, search, fetch, move,
-wait. Sole user of aioimaplib.
+wait. With `imap_wire` the sole user of aioimaplib.
 
 What to read and when is decided in `reader`; nothing here knows the store or iTIP. Standards: RFC
 3501 (§6.2.1: STARTTLS), RFC 2177 (IDLE), RFC 4315 (UIDPLUS), RFC 6851 (MOVE), RFC 2342 (NAMESPACE),
@@ -21,7 +21,6 @@ import asyncio
 import contextlib
 import errno
 import itertools
-import logging
 import os
 import re
 import socket
@@ -34,34 +33,21 @@ import aioimaplib
 import structlog
 
 from gateway import accounts, health, metrics, sections, waiting
-from gateway.errors import ConfigurationError, GatewayError
+from gateway.errors import ConfigurationError
 from gateway.inbound import imap_syntax
+from gateway.inbound.imap_wire import MailboxError, Wire
 
 log = structlog.get_logger(__name__)
 
-# aioimaplib writes whole mails at DEBUG and unknown lines at INFO, whatever level the rest of the
-# program runs at.
-logging.getLogger("aioimaplib").setLevel(logging.WARNING)
-
 UIDS = 50
 """Messages per FETCH: aioimaplib's cost grows with the square (measured: 50 is fastest)."""
-LINES = 200
-"""Response lines given to aioimaplib at once: it recurses once per line."""
 CAPACITY = 16 * 1024 * 1024
 """Bytes that one answer may have beside the mail in it; a search in a mailbox of two million
 messages fits.
 """
 RENEW_SECONDS = 24 * 60.0  # RFC 2177: servers may hang up after 30 minutes of IDLE
 STOP_SECONDS = 5.0
-OTHERS = ((b"220", "SMTP"), (b"+OK", "POP3"), (b"HTTP/", "HTTP"), (b"SSH-", "SSH"))
-"""How other services begin, for whoever took the wrong port."""
 LONGEST_ANSWER = 20  # times timeout_seconds: an answer that keeps dripping in ends here
-
-
-class MailboxError(GatewayError):
-    """The mailbox cannot be read at the moment; the message tells the administrator what the server
-    did.
-    """
 
 
 class SignInRefused(MailboxError):
@@ -78,155 +64,12 @@ Opening = contextlib.AbstractAsyncContextManager["Session"]
 """A session that is open inside `async with`."""
 
 
-class _Wire(aioimaplib.IMAP4ClientProtocol):
-    """aioimaplib's protocol, taught what a long-lived reader needs (version 2.0.3; its inner
-    methods are overridden).
-
-    It recurses once per line, tells nobody of BYE, of a lost connection or of a bad greeting, drops
-    EXISTS while FETCH runs, formats every received byte for its debug log, and leaves a refused
-    XOAUTH2 hanging.
-    """
-
-    incomplete_line: bytes
-    current_command: Any
-    transport: Any
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, capacity: int, name: str) -> None:
-        super().__init__(loop)
-        self._name = name
-        self.over = asyncio.Event()
-        self.ended: Exception | None = None
-        self.news = asyncio.Event()
-        self.alive: Callable[[], None] | None = None
-        self.received = 0
-        self._capacity, self._greeted = capacity, False
-        self.is_sealed = False
-        """The server agreed to STARTTLS: whatever comes in clear text now was not said by it."""
-
-    def fail(self, error: Exception) -> None:
-        """Nothing more can be done on this connection. The first reason stays.
-
-        What aioimaplib does on its own ends, too: its greeting holds the lock that `wait` needs to
-        end while it asks CAPABILITY, which nobody answers any more.
-        """
-        if self.ended is None:
-            self.ended = error
-            self.over.set()
-            for task in [*self.tasks]:
-                task.cancel()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        lost = MailboxError(f"the connection was lost{f': {exc}' if exc else ''}")
-        lost.__cause__ = exc
-        self.fail(lost)
-
-    def data_received(self, d: bytes) -> None:
-        if self.over.is_set():
-            return
-        self.received += len(d)
-        if self.alive is not None:
-            self.alive()
-        try:
-            if self.received > self._capacity:
-                raise MailboxError(
-                    f"the server sent more than {self._capacity} bytes where less was asked for"
-                )
-            self._feed(d)
-        except MailboxError as error:
-            self.fail(error)
-        # aioimaplib raises what it happens to; its words may repeat the LOGIN line, so only the
-        # kind
-        except Exception as error:
-            self.fail(
-                MailboxError(f"the server sent something unreadable ({type(error).__name__})")
-            )
-        if self.over.is_set():
-            self.transport.abort()
-
-    def _feed(self, data: bytes) -> None:
-        if len(data) > 2 * LINES and data.count(b"\n") > LINES:
-            middle = len(data) // 2
-            self._feed(data[:middle])
-            self._feed(data[middle:])
-            return
-        try:
-            self._handle_responses(
-                self.incomplete_line + data, self._handle_line, self.current_command
-            )
-            self.incomplete_line = b""
-            self.current_command = None
-        except aioimaplib.IncompleteRead as part:
-            self.incomplete_line = part.data
-            self.current_command = part.cmd
-
-    def _handle_line(self, line: bytes, current_cmd: Any) -> Any:
-        if self.is_sealed and line:
-            raise MailboxError(
-                "the server said more in clear text after it had agreed to STARTTLS; somebody may"
-                " stand between"
-            )
-        return super()._handle_line(line, current_cmd)
-
-    def _response_done(self, line: bytes) -> None:
-        command = self.pending_sync_command
-        super()._response_done(line)
-        if command is not None and command.name == "STARTTLS":
-            self.is_sealed = command.response.result == "OK"
-
-    async def secure(self, context: ssl.SSLContext, host: str) -> None:
-        """The handshake, after the server agreed to it."""
-        if self.incomplete_line:
-            raise MailboxError("the server said more in clear text after it had agreed to STARTTLS")
-        loop = asyncio.get_running_loop()
-        self.transport = await loop.start_tls(self.transport, self, context, server_hostname=host)
-        self.is_sealed = False
-
-    async def welcome(self, command: bytes) -> None:
-        if self._greeted:
-            return
-        self._greeted = True
-        words = command.decode("ascii", "replace")[:200]
-        for start, name in OTHERS:
-            if command.startswith(start):
-                said = f"{self._name} speaks {name}, not IMAP (imap.port?): {words!r}"
-                self.fail(MailboxError(said))
-                return
-        try:
-            await super().welcome(command)
-        # nobody awaits this task: without a word here the greeting would be waited for in vain
-        except Exception as error:
-            said = f"{self._name} gives no IMAP greeting (imap.port?): {words!r}"
-            self.fail(MailboxError(f"{said} ({type(error).__name__})"))
-
-    def _continuation(self, line: bytes) -> None:
-        if (
-            self.pending_sync_command is not None
-            and self.pending_sync_command.name == "AUTHENTICATE"
-        ):
-            # XOAUTH2: the reason of a refusal, as a challenge; the server says NO only after our
-            # empty response to it.
-            self.transport.write(b"\r\n")
-        else:
-            super()._continuation(line)
-
-    def _untagged_response(self, line: bytes) -> Any:
-        if line[:5].upper() == b"* BYE":
-            self.fail(
-                MailboxError(
-                    f"the server ended the session: {line[6:206].decode('ascii', 'replace')!r}"
-                )
-            )
-        elif re.match(rb"\* \d+ EXISTS", line, re.IGNORECASE):
-            self.news.set()
-        return super()._untagged_response(line)
-
-
 class Session:
     """One connection, signed in, with the folder open. The first failure ends it: aioimaplib's
     state is unsure after one. `uidvalidity`, `uidnext`: 0 where the server does not say.
     """
 
-    def __init__(self, options: sections.Imap, wire: _Wire) -> None:
+    def __init__(self, options: sections.Imap, wire: Wire) -> None:
         self.options = options
         self.wire = wire
         self.uidvalidity = 0
@@ -657,7 +500,7 @@ async def session(
     """An open session, left politely. `stop` lets work in progress run on for `STOP_SECONDS`, then
     ends the session.
     """
-    wire = _Wire(
+    wire = Wire(
         asyncio.get_running_loop(), CAPACITY + 2 * max_bytes, f"{options.host}:{options.port}"
     )
     opened = Session(options, wire)
@@ -670,7 +513,7 @@ async def session(
         await opened.close()
 
 
-async def _hurry(stop: asyncio.Event, wire: _Wire) -> None:
+async def _hurry(stop: asyncio.Event, wire: Wire) -> None:
     await stop.wait()
     await asyncio.sleep(STOP_SECONDS)
     wire.fail(MailboxError("stopped"))

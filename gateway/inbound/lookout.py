@@ -1,8 +1,8 @@
 """A look into a mailbox for one probe, beside the reader, which may be away or behind.
 
 What: one session, the newest messages of the folder, nothing moved and nothing marked. On failure:
-`imap.MailboxError`. Limits: `NEWEST` messages, and none larger than `LARGEST`: a probe is small,
-and a report about it returns little more.
+`MailboxError`. Limits: `NEWEST` messages, and none larger than `LARGEST`: a probe is small, and a
+report about it returns little more.
 """
 
 import asyncio

@@ -10,7 +10,7 @@ import pytest
 
 from gateway import accounts, sections
 from gateway.errors import ConfigurationError
-from gateway.inbound import imap
+from gateway.inbound import imap, imap_wire
 from gateway.outbound import retry, smtp
 from gateway.outbound.retry import Verdict
 from gateway.outbound.smtp import Step
@@ -376,7 +376,7 @@ async def test_no_token_wants_the_pace_of_its_cause(tokened: tuple[str, ...]) ->
         with pytest.raises(imap.SignInRefused, match="the secret is wrong"):
             await opened(peer, server, client_secret="wrong")
         server.answers.append(auth_server.http(503, "later"))
-        with pytest.raises(imap.MailboxError, match="status 503") as caught:
+        with pytest.raises(imap_wire.MailboxError, match="status 503") as caught:
             await opened(peer, server)
     assert not isinstance(caught.value, imap.SignInRefused)
     assert not peer.commands("AUTHENTICATE")

@@ -29,7 +29,7 @@ from pymap.imap import IMAPServer
 
 from gateway import sections
 from gateway.errors import ConfigurationError
-from gateway.inbound import fetching, imap, imap_syntax, reader
+from gateway.inbound import fetching, imap, imap_syntax, imap_wire, reader
 from gateway.inbound.fetching import Fetched
 from gateway.inbound.reader import Cursor, Folder, Reader
 from tests import waiting
@@ -152,7 +152,7 @@ class Desk:
 
 async def once(subject: Reader) -> int:
     """One look at the mailbox, by a session of its own. Returns how many messages were dealt with;
-    raises `imap.MailboxError` or what a callback raised.
+    raises `imap_wire.MailboxError` or what a callback raised.
     """
     never = asyncio.Event()
     subject._owed = True
@@ -782,7 +782,7 @@ async def test_failures_of_a_message_say_nothing_of_its_successor_under_another_
     peer.fail("BODY", drop, drop, drop)
     subject = desk.reader(options(peer.port))
     for _ in range(3):
-        with pytest.raises(imap.MailboxError):
+        with pytest.raises(imap_wire.MailboxError):
             await once(subject)
     peer.uidvalidity = 8
     await once(subject)
@@ -885,7 +885,7 @@ async def test_a_server_that_delivers_nothing_is_left_alone_for_a_while(
     no = says("{tag} NO [UNAVAILABLE] Server Unavailable. 15")
     peer.fail("BODY", no, no, no)
     peer.fail("HEADER", no, no)
-    with pytest.raises(imap.MailboxError, match="does not deliver message 1"):
+    with pytest.raises(imap_wire.MailboxError, match="does not deliver message 1"):
         await once(desk.reader(options(peer.port)))
     assert (desk.taken, desk.left) == ([], [])
 
@@ -1031,7 +1031,7 @@ async def test_an_endless_answer_is_cut_off(
     peer.fail(
         "BODY", imap_peer.blurts(b"* 1 FETCH (UID 1 BODY[] {999999999}\r\n" + b"x" * 1_000_000)
     )
-    with pytest.raises(imap.MailboxError, match="sent more than"):
+    with pytest.raises(imap_wire.MailboxError, match="sent more than"):
         await once(desk.reader(options(peer.port)))
     assert desk.taken == []
 
@@ -1072,7 +1072,7 @@ async def test_a_wrong_tag_in_answer_to_login_does_not_put_the_password_into_the
     # aioimaplib's error for this quotes the whole LOGIN line.
     caplog.set_level(logging.DEBUG)
     peer.fail("LOGIN", says("ZZZ9 OK a tag nobody used"))
-    with pytest.raises(imap.MailboxError) as caught:
+    with pytest.raises(imap_wire.MailboxError) as caught:
         await once(desk.reader(options(peer.port)))
     assert "ret" not in str(caught.value).replace("interpreted", "")
     assert "sec" not in caplog.text
@@ -1093,7 +1093,7 @@ async def test_a_sign_in_that_is_only_not_possible_now_is_no_refusal(
     peer: Peer, desk: Desk
 ) -> None:
     peer.fail("LOGIN", says("{tag} NO [UNAVAILABLE] the directory is down"))
-    with pytest.raises(imap.MailboxError, match="directory is down") as caught:
+    with pytest.raises(imap_wire.MailboxError, match="directory is down") as caught:
         await once(desk.reader(options(peer.port)))
     assert not isinstance(caught.value, imap.SignInRefused)
 
@@ -1126,7 +1126,7 @@ async def test_errors_repeat_what_the_server_said(
     peer: Peer, desk: Desk, step: str, fault: imap_peer.Fault, said: str
 ) -> None:
     peer.fail(step, fault)
-    with pytest.raises(imap.MailboxError) as caught:
+    with pytest.raises(imap_wire.MailboxError) as caught:
         await once(desk.reader(options(peer.port)))
     assert said in str(caught.value)
 
@@ -1135,7 +1135,7 @@ async def test_nobody_there_is_an_error_that_names_host_and_port(desk: Desk) -> 
     async with imap_peer.running() as gone:
         port = gone.port
     said = f"^cannot reach 127.0.0.1:{port}: Connection refused$"
-    with pytest.raises(imap.MailboxError, match=said):
+    with pytest.raises(imap_wire.MailboxError, match=said):
         await once(desk.reader(options(port)))
 
 
@@ -1149,7 +1149,7 @@ async def test_a_silent_port_may_want_tls(desk: Desk) -> None:
     async with server:
         port = server.sockets[0].getsockname()[1]
         said = rf'greeting \(imap.security = "tls" expected on port {port}\?\)$'
-        with pytest.raises(imap.MailboxError, match=said):
+        with pytest.raises(imap_wire.MailboxError, match=said):
             await once(desk.reader(options(port, timeout_seconds=1)))
         quiet.set()
 
@@ -1248,7 +1248,9 @@ async def test_tls_is_verified_against_the_given_authority(tmp_path: Path, desk:
     async with server:
         peer.add()
         assert await once(desk.reader(options(peer.port, security="tls", ca_file=authority))) == 1
-        with pytest.raises(imap.MailboxError, match=r"certificate of 127\.0\.0\.1 is not accepted"):
+        with pytest.raises(
+            imap_wire.MailboxError, match=r"certificate of 127\.0\.0\.1 is not accepted"
+        ):
             await once(desk.reader(options(peer.port, security="tls")))
 
 
@@ -1257,19 +1259,21 @@ async def test_a_certificate_for_another_name_or_out_of_date_is_refused(
 ) -> None:
     server, peer, authority = await _tls_peer(tmp_path, "elsewhere.example")
     async with server:
-        with pytest.raises(imap.MailboxError, match=r"certificate of 127\.0\.0\.1 is not accepted"):
+        with pytest.raises(
+            imap_wire.MailboxError, match=r"certificate of 127\.0\.0\.1 is not accepted"
+        ):
             await once(desk.reader(options(peer.port, security="tls", ca_file=authority)))
     server, peer, authority = await _tls_peer(
         tmp_path, "127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=UTC)
     )
     async with server:
-        with pytest.raises(imap.MailboxError, match="expired"):
+        with pytest.raises(imap_wire.MailboxError, match="expired"):
             await once(desk.reader(options(peer.port, security="tls", ca_file=authority)))
     assert not peer.heard
 
 
 async def test_a_server_without_tls_is_no_reason_for_clear_text(peer: Peer, desk: Desk) -> None:
-    with pytest.raises(imap.MailboxError, match=r"\(no TLS on this port\? imap.port is 993"):
+    with pytest.raises(imap_wire.MailboxError, match=r"\(no TLS on this port\? imap.port is 993"):
         await once(desk.reader(options(peer.port, security="tls", timeout_seconds=20)))
     assert not peer.commands("LOGIN")
 

@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from gateway import sections
-from gateway.inbound import imap
+from gateway.inbound import imap, imap_wire
 from tests.rig import dovecot as dovecot_server
 from tests.rig import process
 from tests.wire import imap_peer
@@ -48,7 +48,9 @@ async def test_a_real_server_is_read_over_tls_that_began_in_clear_text() -> None
             async with session(good, dovecot_server.PASSWORD) as opened:
                 assert opened.uidvalidity
                 assert opened.certificate["subjectAltName"] == (("IP Address", "127.0.0.1"),)
-            with pytest.raises(imap.MailboxError, match=r"certificate of 127\.0\.0\.1 is not acc"):
+            with pytest.raises(
+                imap_wire.MailboxError, match=r"certificate of 127\.0\.0\.1 is not acc"
+            ):
                 async with session(options(server.imap_port), dovecot_server.PASSWORD):
                     pass
 
@@ -72,7 +74,7 @@ async def test_without_tls_nothing_is_said(answer: imap_peer.Fault | None, says:
         peer.capabilities = (*imap_peer.EVERYTHING, "STARTTLS")
         if answer is not None:
             peer.fail("STARTTLS", answer)
-        with pytest.raises(imap.MailboxError, match=says):
+        with pytest.raises(imap_wire.MailboxError, match=says):
             async with session(options(peer.port), 'sec"ret'):
                 pass
         assert {line.split()[1] for line in peer.heard} <= {"CAPABILITY", "STARTTLS", "LOGOUT"}
@@ -80,14 +82,16 @@ async def test_without_tls_nothing_is_said(answer: imap_peer.Fault | None, says:
 
 async def test_a_server_that_does_not_offer_it_is_told_nothing() -> None:
     async with imap_peer.running() as peer:
-        with pytest.raises(imap.MailboxError, match="does not offer STARTTLS; nothing is said"):
+        with pytest.raises(
+            imap_wire.MailboxError, match="does not offer STARTTLS; nothing is said"
+        ):
             async with session(options(peer.port), 'sec"ret'):
                 pass
         assert not peer.commands("LOGIN")
         # Signed in by the greeting, a server takes no STARTTLS any more (RFC 3501 §6.2.1).
         peer.capabilities = (*imap_peer.EVERYTHING, "STARTTLS")
         peer.fail("GREETING", imap_peer.says("* PREAUTH welcome"))
-        with pytest.raises(imap.MailboxError, match="does not offer STARTTLS"):
+        with pytest.raises(imap_wire.MailboxError, match="does not offer STARTTLS"):
             async with session(options(peer.port), 'sec"ret'):
                 pass
         assert not peer.commands("SELECT")
@@ -116,6 +120,8 @@ async def test_a_handshake_that_fails_is_told_as_one(tmp_path: Path) -> None:
     port = server.sockets[0].getsockname()[1]
     async with server:
         for given in ({}, {"ca_file": str(tmp_path / "ca.pem")}):
-            with pytest.raises(imap.MailboxError, match=r"certificate of 127.* is not accepted"):
+            with pytest.raises(
+                imap_wire.MailboxError, match=r"certificate of 127.* is not accepted"
+            ):
                 async with session(options(port, **given), 'sec"ret'):
                     pass
