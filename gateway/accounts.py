@@ -2,11 +2,11 @@
 tokens with which one signs in.
 
 Standards: RFC 6749 §4.4 (client credentials), §6 (refresh token), §5.2 (errors); what is done with
-a token is XOAUTH2, in `outbound.smtp` and `inbound.imap`. On failure: `TokenRefused` where the
-authorisation server says no, which a person has to mend; `TokenMissing` where it cannot be reached
-or makes no sense, which may pass by itself. Security: tokens live in memory only; a rotated refresh
-token goes back into the file that it came from, readable by its owner alone. Secrets and tokens
-never stand in an error. The server's certificate is verified, redirections are not followed.
+a token is XOAUTH2, in `outbound.connection` and `inbound.imap`. On failure: `TokenRefused` where
+the authorisation server says no, which a person has to mend; `TokenMissing` where it cannot be
+reached or makes no sense, which may pass by itself. Security: tokens live in memory only; a rotated
+refresh token goes back into the file that it came from, readable by its owner alone. Secrets and
+tokens never stand in an error. The server's certificate is verified, redirections are not followed.
 Limits: one token for SMTP and IMAP of an account; one request at a time.
 """
 

@@ -15,7 +15,7 @@ import trustme
 
 from gateway import sections
 from gateway.errors import ConfigurationError
-from gateway.outbound import retry, smtp
+from gateway.outbound import connection, retry, smtp
 from gateway.outbound.retry import Verdict
 from gateway.outbound.smtp import Step
 from tests.wire import smtp_peer
@@ -314,7 +314,7 @@ async def test_an_accident_is_nobodys_fault_and_never_hangs(
 async def test_a_good_answer_in_the_wrong_place_is_no_success(
     name: str, answer: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(smtp, "_QUIT_SECONDS", 0.1)  # it takes QUIT for the letter
+    monkeypatch.setattr(connection, "_QUIT_SECONDS", 0.1)  # it takes QUIT for the letter
     peer = Peer({name: Say(answer)})
     async with _served(peer) as pool:
         receipt = await _send(pool)
