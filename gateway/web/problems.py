@@ -179,22 +179,18 @@ def _invalid(error: RequestValidationError) -> ProblemDetails:
     found = error.errors()
     if any(one["type"] == "json_invalid" for one in found):
         return ProblemDetails(HTTPStatus.BAD_REQUEST, f"not JSON: {found[0]['ctx']['error']}")
-    errors = [_place(one) for one in found]
-    lines = [
-        f"{load_format.path(one['loc'][1:]) or one['loc'][0]}: {load_format.reason(one)}"
-        for one in found[:MOST_ERRORS]
-    ]
-    named = [(str((one["loc"][1:] or one["loc"])[-1]), load_format.reason(one)) for one in found]
-    code = HTTPStatus.UNPROCESSABLE_ENTITY
-    return ProblemDetails(code, "; ".join(lines), errors, places=named[:MOST_ERRORS])
+    reasons = [(one["loc"], load_format.reason(one)) for one in found[:MOST_ERRORS]]
+    lines = [f"{load_format.path(loc[1:]) or loc[0]}: {reason}" for loc, reason in reasons]
+    named = [(str((loc[1:] or loc)[-1]), reason) for loc, reason in reasons]
+    errors = [_place(loc, reason) for loc, reason in reasons]
+    return ProblemDetails(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(lines), errors, places=named)
 
 
-def _place(error: Any) -> dict[str, str]:
-    where, *steps = error["loc"]
-    detail = load_format.reason(error)
+def _place(loc: Steps, reason: str) -> dict[str, str]:
+    where, *steps = loc
     if where == "body":
-        return {"pointer": pointer(tuple(steps)), "detail": detail}
-    return {"parameter": str(steps[0]) if steps else where, "detail": detail}
+        return {"pointer": pointer(tuple(steps)), "detail": reason}
+    return {"parameter": str(steps[0] if steps else where), "detail": reason}
 
 
 def install(app: FastAPI) -> None:
