@@ -39,6 +39,7 @@ from gateway.store import (
     outbox,
     proposals,
     reminders,
+    renaming,
     stated,
     timing,
 )
@@ -153,7 +154,7 @@ def _followed(connection: Connection, key: str) -> Loaded:
     its rows.
     """
     followups.lock(connection, key)
-    followups.rehome(connection, key)
+    renaming.rehome(connection, key)
     arrived = invitations.rehome(connection, key)
     elsewhere = invitations.of_participants(connection, arrived)
     here = loading.load(connection, [key])[key]

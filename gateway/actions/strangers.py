@@ -12,7 +12,7 @@ from datetime import datetime
 
 from gateway.followups import editions
 from gateway.model import Channel, Edition
-from gateway.store import followups, invitations, journal, marks, records
+from gateway.store import invitations, journal, marks, records, renaming
 from gateway.store.engine import Connection
 from gateway.store.records import Trace
 
@@ -42,7 +42,7 @@ def _of_records(
     connection: Connection, keys: Sequence[str], traces: Mapping[str, Trace]
 ) -> list[journal.Entry]:
     known = invitations.editions(connection, [traces[key].edition for key in keys])
-    renamed = dict(followups.renamed(connection, keys)) if keys else {}
+    renamed = dict(renaming.renamed(connection, keys)) if keys else {}
     former = {new: old for old, new in renamed.items()}
     last = journal.last_of(connection, keys, (*PRESENT, RENAMED, DELETED))
     entries = [journal.Entry(RENAMED, old, detail=f"is {new}") for old, new in renamed.items()]

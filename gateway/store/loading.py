@@ -21,6 +21,7 @@ from gateway.store import (
     holdings,
     invitations,
     proposals,
+    renaming,
     stated,
     timing,
 )
@@ -82,5 +83,5 @@ def load(connection: Connection, keys: Collection[str]) -> dict[str, Loaded]:
 
 def moved(connection: Connection, keys: Collection[str]) -> set[str]:
     """Those of these follow-ups that are a matter of another one's plan, too."""
-    renamed = {key for pair in followups.renamed(connection, keys) for key in pair}
+    renamed = {key for pair in renaming.renamed(connection, keys) for key in pair}
     return renamed | invitations.moved(connection, keys)
