@@ -21,8 +21,8 @@ from gateway.store.schema_letters import invitation, outbox
 
 TOGETHER = timedelta(minutes=1)
 """Rows that went with a follow-up, by whatever number of statements, went so shortly before."""
-_LINKS = {one.parent.name: one.column.table.name for one in follow_up.foreign_keys}
-"""Columns of a follow-up that name another row, which may be gone → its table."""
+_LINKS = {one.parent.name: one.column for one in follow_up.foreign_keys}
+"""Columns of a follow-up that name another row, which may be gone → the column that has its key."""
 
 
 def bring_back(connection: Connection, key: str) -> bool:
@@ -58,13 +58,10 @@ def forget(connection: Connection, limit: int) -> int:
 
 def forget_person(connection: Connection, key: str, addresses: Collection[str]) -> int:
     """Drop the copies of a person's rows. Returns how many."""
-    copies, number = deleted_participant.c, 0
-    theirs = [copies.person == key, *(sa.func.lower(copies.email) == one for one in addresses)]
-    for is_theirs in theirs:
-        gone = sa.select(copies.id).where(is_theirs)
-        answers = deleted_standing.c.participant.in_(gone)
-        connection.execute(sa.delete(deleted_standing).where(answers))
-        number += connection.execute(sa.delete(deleted_participant).where(is_theirs)).rowcount
+    copies = deleted_participant.c
+    number = _drop_rows(
+        connection, sa.or_(copies.person == key, sa.func.lower(copies.email).in_(addresses))
+    )
     named = sa.update(deleted_follow_up).where(deleted_follow_up.c.person == key)
     connection.execute(named.values(person=None))
     return number
@@ -86,13 +83,11 @@ def _follow_up(connection: Connection, key: str) -> bool:
     uid = sa.select(copies.uid).where(copies.number == newest).scalar_subquery()
     if _exists(connection, sa.or_(follow_up.c.key == key, follow_up.c.uid == uid)):
         return False
-    links = {name: metadata.tables[table].c.key for name, table in _LINKS.items()}
-    values = [
-        sa.select(links[one.name]).where(links[one.name] == copies[one.name]).scalar_subquery()
-        if one.name in links
-        else copies[one.name]
-        for one in follow_up.c
-    ]
+    there = {
+        name: sa.select(column).where(column == copies[name]).scalar_subquery()
+        for name, column in _LINKS.items()
+    }
+    values = [there.get(one.name, copies[one.name]) for one in follow_up.c]
     row = sa.select(*values).where(copies.number == newest)
     made = connection.execute(sa.insert(follow_up).from_select(follow_up.c.keys(), row))
     return bool(made.rowcount)
@@ -170,9 +165,13 @@ def _exists(connection: Connection, condition: sa.ColumnElement[bool]) -> bool:
 
 def _drop(connection: Connection, keys: Collection[str]) -> None:
     for part in chunks.parts(keys):
-        rows = deleted_participant.c.follow_up.in_(part)
-        theirs = sa.select(deleted_participant.c.id).where(rows)
-        answers = deleted_standing.c.participant.in_(theirs)
-        connection.execute(sa.delete(deleted_standing).where(answers))
-        connection.execute(sa.delete(deleted_participant).where(rows))
+        _drop_rows(connection, deleted_participant.c.follow_up.in_(part))
         connection.execute(sa.delete(deleted_follow_up).where(deleted_follow_up.c.key.in_(part)))
+
+
+def _drop_rows(connection: Connection, condition: sa.ColumnElement[bool]) -> int:
+    """Copies of participants, and their answers. Returns how many rows."""
+    theirs = sa.select(deleted_participant.c.id).where(condition)
+    answers = deleted_standing.c.participant.in_(theirs)
+    connection.execute(sa.delete(deleted_standing).where(answers))
+    return connection.execute(sa.delete(deleted_participant).where(condition)).rowcount

@@ -9,6 +9,7 @@ An update leaves a mark only where one of them has another value than before.
 
 from collections.abc import Iterable
 
+from sqlalchemy import Table
 from sqlalchemy.engine import Connection
 
 from gateway.followups import fields
@@ -56,18 +57,18 @@ def statements(dialect: str) -> dict[str, str]:
             made[name] = make(name, table, watched(table) if event == "update" else event, body)
     for deleted, copy in COPIES.items():
         name = f"{PREFIX}{deleted.name}_deleted"
-        made[name] = _keeping(dialect, name, deleted.name, _copies(deleted.name, copy.name))
+        made[name] = _keeping(dialect, name, deleted.name, _copies(deleted, copy))
     if dialect != "sqlite":
         made[NOTIFY] = _notify()
     return made
 
 
-def _copies(table: str, copy: str) -> str:
+def _copies(table: Table, copy: Table) -> str:
     """A row that is being deleted; of a participant its answers, too, which go with it."""
-    names = schema.metadata.tables[table].columns.keys()
+    names = table.columns.keys()
     old = ", ".join(f"OLD.{name}" for name in names)
-    body = f"INSERT INTO {copy} ({', '.join(names)}) SELECT {old};"
-    if table != "participant":
+    body = f"INSERT INTO {copy.name} ({', '.join(names)}) SELECT {old};"
+    if table is not schema.participant:
         return body
     answer = ", ".join(schema.standing.columns.keys())
     return f"{body} {ANSWERS.format(copy=deleted_standing.name, names=answer)}"
