@@ -1,5 +1,7 @@
 """What is deleted stands in copies, as long as the brake may hold what follows from it."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -10,15 +12,9 @@ down_revision = "0034"
 
 
 def upgrade() -> None:
-    op.create_table(
+    _copies(
         "deleted_follow_up",
-        sa.Column("number", frozen.IDENTITY, autoincrement=True, nullable=False),
-        sa.Column(
-            "deleted_at",
-            frozen.INSTANT,
-            server_default=sa.text("CURRENT_TIMESTAMP"),
-            nullable=False,
-        ),
+        "key",
         sa.Column("key", sa.Text()),
         sa.Column("kind", sa.Text()),
         sa.Column("type", sa.Text()),
@@ -57,19 +53,10 @@ def upgrade() -> None:
         sa.Column("changed_at", frozen.INSTANT),
         sa.Column("changed_by", sa.Text()),
         sa.Column("forgotten", sa.Boolean()),
-        sa.PrimaryKeyConstraint("number", name=op.f("pk_deleted_follow_up")),
-        sqlite_autoincrement=True,
     )
-    op.create_index("ix_deleted_follow_up", "deleted_follow_up", ["key"])
-    op.create_table(
+    _copies(
         "deleted_participant",
-        sa.Column("number", frozen.IDENTITY, autoincrement=True, nullable=False),
-        sa.Column(
-            "deleted_at",
-            frozen.INSTANT,
-            server_default=sa.text("CURRENT_TIMESTAMP"),
-            nullable=False,
-        ),
+        "follow_up",
         sa.Column("id", frozen.IDENTITY),
         sa.Column("follow_up", sa.Text()),
         sa.Column("person", sa.Text()),
@@ -90,19 +77,10 @@ def upgrade() -> None:
         sa.Column("announced", sa.Boolean()),
         sa.Column("priority", sa.Text()),
         sa.Column("alarm_minutes", sa.Integer()),
-        sa.PrimaryKeyConstraint("number", name=op.f("pk_deleted_participant")),
-        sqlite_autoincrement=True,
     )
-    op.create_index("ix_deleted_participant", "deleted_participant", ["follow_up"])
-    op.create_table(
+    _copies(
         "deleted_standing",
-        sa.Column("number", frozen.IDENTITY, autoincrement=True, nullable=False),
-        sa.Column(
-            "deleted_at",
-            frozen.INSTANT,
-            server_default=sa.text("CURRENT_TIMESTAMP"),
-            nullable=False,
-        ),
+        "participant",
         sa.Column("participant", frozen.IDENTITY),
         sa.Column("instance", sa.Text()),
         sa.Column("reply", sa.Text()),
@@ -118,7 +96,22 @@ def upgrade() -> None:
         sa.Column("dtstamp", frozen.INSTANT),
         sa.Column("arrived", frozen.INSTANT),
         sa.Column("asked", sa.Integer()),
-        sa.PrimaryKeyConstraint("number", name=op.f("pk_deleted_standing")),
+    )
+
+
+def _copies(table: str, indexed: str, *columns: sa.Column[Any]) -> None:
+    """A table of rows that were deleted. `indexed`: the column by which they are found."""
+    op.create_table(
+        table,
+        sa.Column("number", frozen.IDENTITY, autoincrement=True, nullable=False),
+        sa.Column(
+            "deleted_at",
+            frozen.INSTANT,
+            server_default=sa.text("CURRENT_TIMESTAMP"),
+            nullable=False,
+        ),
+        *columns,
+        sa.PrimaryKeyConstraint("number", name=op.f(f"pk_{table}")),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_deleted_standing", "deleted_standing", ["participant"])
+    op.create_index(f"ix_{table}", table, [indexed])
