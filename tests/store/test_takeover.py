@@ -6,6 +6,8 @@ machine, of which nothing but the clock can be seen.
 """
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -104,19 +106,22 @@ async def test_who_was_held_up_hands_over_nothing_more_and_goes_on_afterwards(
     assert [state for state, *_ in states(store)] == ["sent"] * 3
 
 
-@pytest.mark.parametrize("state", ["sending", "sent"])
-async def test_letters_leave_once_where_the_answer_of_the_database_got_lost(
-    store: Store, state: str
-) -> None:
-    """It has kept the claim, or what came of the letters, and the connection ends before it can say
-    so. The gateway lives, so nobody else would free what it claimed.
+@asynccontextmanager
+async def losing(
+    store: Store, state: str, meanwhile: Callable[[sa.Connection], None] | None = None
+) -> AsyncIterator[tuple[Peer, list[int]]]:
+    """A sender whose store keeps that letters come into this state, and what happens meanwhile, and
+    the connection ends before it can say so. Gives its server, and the number of those letters once
+    it happened.
     """
     kept = f"SELECT count(*) FROM outbox WHERE state = '{state}'"
-    lost = 0
+    lost = list[int]()
 
     def answer_is_lost(connection: sa.Connection) -> None:
-        nonlocal lost
-        if not lost and (lost := connection.exec_driver_sql(kept).scalar_one()):
+        if not lost and (number := connection.exec_driver_sql(kept).scalar_one()):
+            lost.append(number)
+            if meanwhile is not None:
+                meanwhile(connection)
             raw = connection.connection.dbapi_connection
             assert raw is not None
             raw.commit()
@@ -131,12 +136,23 @@ async def test_letters_leave_once_where_the_answer_of_the_database_got_lost(
         try:
             sender = worker.Worker(store, settings, secret, HERE, asyncio.Event())
             task = asyncio.create_task(sender.run(stop))
-            await peer.until(lambda seen: len(seen.letters) == 3)
+            yield peer, lost
             stop.set()
             await task
         finally:
             sa.event.remove(store.engine, "commit", answer_is_lost)
-    assert lost > 0
+
+
+@pytest.mark.parametrize("state", ["sending", "sent"])
+async def test_letters_leave_once_where_the_answer_of_the_database_got_lost(
+    store: Store, state: str
+) -> None:
+    """It has kept the claim, or what came of the letters, and the connection ends before it can say
+    so. The gateway lives, so nobody else would free what it claimed.
+    """
+    async with losing(store, state) as (peer, lost):
+        await peer.until(lambda seen: len(seen.letters) == 3)
+    assert lost
     assert states(store) == [("sent", None, False)] * 3
     assert len(_recipients(peer)) == 3
     with store.read() as connection:
@@ -151,37 +167,17 @@ async def test_what_was_said_during_an_outage_is_heard_before_what_was_claimed_a
     """Sending was paused while the sender could not reach the store: nothing leaves, and what it
     has claimed without knowing waits, to be replaced or dropped, as all other letters do.
     """
-    claimed = "SELECT count(*) FROM outbox WHERE state = 'sending'"
-    lost = 0
 
-    def answer_is_lost(connection: sa.Connection) -> None:
-        nonlocal lost
-        if not lost and (lost := connection.exec_driver_sql(claimed).scalar_one()):
-            meta.pause(connection, datetime.now(UTC), "chief")
-            raw = connection.connection.dbapi_connection
-            assert raw is not None
-            raw.commit()
-            raise sa.exc.OperationalError("COMMIT", {}, Exception("the connection was closed"))
+    def pause(connection: sa.Connection) -> None:
+        meta.pause(connection, datetime.now(UTC), "chief")
 
-    peer, stop = Peer(), asyncio.Event()
-    async with peer.serving(), asyncio.timeout(60):
-        settings = begin(store, peer.port)
+    async with losing(store, "sending", pause) as (peer, lost):
+        waits = [("waiting", None, False)] * 3
+        await waiting.until(lambda: bool(lost) and states(store) == waits)
+        assert not peer.letters
         with store.write() as connection:
-            secret = meta.site_secret(connection)
-        sa.event.listen(store.engine, "commit", answer_is_lost)
-        try:
-            sender = worker.Worker(store, settings, secret, HERE, asyncio.Event())
-            task = asyncio.create_task(sender.run(stop))
-            waits = [("waiting", None, False)] * 3
-            await waiting.until(lambda: lost and states(store) == waits)
-            assert not peer.letters
-            with store.write() as connection:
-                meta.go_on(connection)
-            await peer.until(lambda seen: len(seen.letters) == 3)
-            stop.set()
-            await task
-        finally:
-            sa.event.remove(store.engine, "commit", answer_is_lost)
+            meta.go_on(connection)
+        await peer.until(lambda seen: len(seen.letters) == 3)
     assert len(_recipients(peer)) == 3
     with store.read() as connection:
         tries = connection.execute(sa.select(schema_letters.outbox.c.tries)).scalars().all()
