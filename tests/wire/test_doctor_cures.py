@@ -3,7 +3,6 @@ nobody reads, or from which no probe comes back, and with old time zone data: wh
 it says "ok" after the cure it names.
 """
 
-import json
 import os
 import re
 import shutil
@@ -229,27 +228,20 @@ def test_old_zone_data_is_told_until_the_system_or_the_gateway_is_updated(tmp_pa
         "PYTHONTZPATH": str(system),
     }
     line = zone_data(outdated)
-    assert line["state"] == "warning"
-    assert "2021b of the system: where a government changed its clocks since" in line["text"]
-    assert line["text"].endswith("Update the system's package tzdata")
+    assert line.state is State.WARNING
+    assert "2021b of the system: where a government changed its clocks since" in line.words
+    assert line.words.endswith("Update the system's package tzdata")
     # The one cure, and the other.
     newest = f"{datetime.now(UTC):%Y}a"
     (system / "tzdata.zi").write_text(f"# version {newest}\n")
-    assert zone_data(outdated) == {
-        "check": "time zones",
-        "state": "ok",
-        "text": f"{newest} of the system",
-    }
+    assert zone_data(outdated) == Condition("time zones", State.OK, f"{newest} of the system")
     (system / "tzdata.zi").write_text("# version 2021b\n")
     updated = {name: value for name, value in outdated.items() if name != "PYTHONPATH"}
-    assert zone_data(updated) == {
-        "check": "time zones",
-        "state": "ok",
-        "text": f"{tzdata.IANA_VERSION} of the package tzdata, the system has 2021b",
-    }
+    words = f"{tzdata.IANA_VERSION} of the package tzdata, the system has 2021b"
+    assert zone_data(updated) == Condition("time zones", State.OK, words)
 
 
-def zone_data(environment: Mapping[str, str]) -> dict[str, str]:
+def zone_data(environment: Mapping[str, str]) -> Condition:
     """The line of a new process: the data are chosen at its start."""
     done = subprocess.run(
         [gateway_process.PROGRAM, "--json", "doctor"],
@@ -259,10 +251,7 @@ def zone_data(environment: Mapping[str, str]) -> dict[str, str]:
         timeout=180,
         check=False,
     )
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert lines, done.stderr
-    [line] = [line for line in lines if line["check"] == "time zones"]
-    return dict(line)
+    return checkup.told(done)["time zones"]
 
 
 async def test_a_probe_is_asked_for_until_one_has_ended(tmp_path: Path) -> None:
