@@ -1,19 +1,21 @@
-"""A message that waits for a person, as command line and page show it: what of it is shown, and
-what can be done with it.
+"""A message that waits for a person, as command line and page show it: what of it is shown, what is
+asked of it, and what can be done with it.
 
 Security: it comes from strangers. What is shown is plain text within limits, without the tokens of
 our addresses; whoever shows it escapes it for where it stands.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from gateway.actions.review import Case, Question, Settled
 from gateway.errors import Unreadable
 from gateway.mail import address, parse
 from gateway.model import Outcome
+from gateway.store import codec, followups
+from gateway.store.engine import Connection
+from gateway.store.review import Kept
 
 HEADERS = (
     "from",
@@ -39,6 +41,41 @@ Of `Received` the topmost is shown, which our own server wrote.
 MOST_OF_A_HEADER = 5
 TEXT_LINES = 60
 LONGEST = 500
+
+
+class Question(StrEnum):
+    """What a person is asked of a message."""
+
+    ADD = "add"
+    """Whether somebody who was not invited takes part from now on."""
+    SAME_PERSON = "same_person"
+    """Whether they are the invitee."""
+    THEMSELVES = "themselves"
+    """Whether the invitee wrote it, which nothing in the mail proves."""
+    PASSED_ON = "passed_on"
+    """Whether they answered for somebody else."""
+    NONE = "none"
+    """Nothing: only the reason can be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A message that waits, as a person decides on it. `participant`: the row's key, `invited`: the
+    address that was invited.
+
+    `asks`: what he is asked, and `question` the same in words. `claims`: what each part of it
+    says. `unlearnable`: why its sender may not be learned as the participant; "" also where that
+    was not asked.
+    """
+
+    kept: Kept
+    participant: str | None
+    invited: str
+    speaker: str
+    asks: Question
+    question: str
+    claims: tuple[Mapping[str, Any], ...]
+    unlearnable: str = ""
 
 
 class Verb(StrEnum):
@@ -71,6 +108,47 @@ class Content:
     fault: str = ""
 
 
+def of(connection: Connection, found: Sequence[Kept]) -> list[Case]:
+    """Messages, as a person decides on them."""
+    numbers = sorted({one.participant for one in found if one.participant is not None})
+    members = {one.id: one for one in followups.members(connection, ids=numbers)} if numbers else {}
+    return [_case(one, members.get(one.participant or 0)) for one in found]
+
+
+def _case(kept: Kept, member: followups.Member | None) -> Case:
+    claims = tuple(kept.detail.get("answers", ()))
+    invited = member.address if member is not None else ""
+    name = None
+    if member is not None:
+        name = member.key if member.date is None else f"{member.key}/{codec.moment(member.date)}"
+    asks = _asks(kept, member)
+    return Case(kept, name, invited, kept.speaker, asks, _words(kept, member, asks), claims)
+
+
+def _asks(kept: Kept, member: followups.Member | None) -> Question:
+    """What the owner is asked, where yes or no is an answer."""
+    if kept.outcome is Outcome.PARTY_CRASHER:
+        return Question.ADD
+    if member is None or not kept.asks_who:
+        return Question.NONE
+    if kept.is_passed_on:
+        return Question.PASSED_ON
+    is_known = kept.speaker and address.among(kept.speaker, member.addresses)
+    return Question.THEMSELVES if is_known else Question.SAME_PERSON
+
+
+def _words(kept: Kept, member: followups.Member | None, asks: Question) -> str:
+    who = kept.speaker or "somebody"
+    whom = (member.address or member.name or member.key) if member is not None else ""
+    return {
+        Question.ADD: f"{who} answered {kept.follow_up} without having been invited: add him?",
+        Question.SAME_PERSON: f"{who} answered for {whom}: the same person?",
+        Question.THEMSELVES: f"did {who} write this himself? Nothing in the mail proves it",
+        Question.PASSED_ON: kept.reason,
+        Question.NONE: "",
+    }[asks]
+
+
 def content(case: Case) -> Content:
     """Headers and text of the message, while its bytes are kept."""
     if case.kept.raw is None:
@@ -89,9 +167,9 @@ def content(case: Case) -> Content:
     return Content(headers, shown, max(0, len(lines) - TEXT_LINES))
 
 
-def steps(case: Case, now: Settled | None) -> list[Step]:
-    """What can be done next, likeliest first. `now`: what applying it would come to."""
-    listed = [Step(Verb.APPLY)] if now is not None and now.done else []
+def steps(case: Case, *, settles: bool) -> list[Step]:
+    """What can be done next, likeliest first. `settles`: whether applying it would."""
+    listed = [Step(Verb.APPLY)] if settles else []
     if case.kept.outcome is Outcome.PARTY_CRASHER:
         listed.append(Step(Verb.ADD))
     elif case.participant is not None:

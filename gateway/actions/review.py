@@ -7,15 +7,15 @@ at a time and by name, never for many. Each verb is one transaction; done twice 
 the second time. What was said before stays in the message's history.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 from gateway import accounts
 from gateway import settings as configuration
-from gateway.actions import answers, deciding, proposals
+from gateway.actions import answers, case, deciding, proposals
+from gateway.actions.case import Case
 from gateway.answer import facts, reply
 from gateway.errors import NotFound, Refused, StoreError
 from gateway.followups import decisions
@@ -103,41 +103,6 @@ class Settled:
     repeated: bool = False
 
 
-class Question(StrEnum):
-    """What a person is asked of a message."""
-
-    ADD = "add"
-    """Whether somebody who was not invited takes part from now on."""
-    SAME_PERSON = "same_person"
-    """Whether they are the invitee."""
-    THEMSELVES = "themselves"
-    """Whether the invitee wrote it, which nothing in the mail proves."""
-    PASSED_ON = "passed_on"
-    """Whether they answered for somebody else."""
-    NONE = "none"
-    """Nothing: only the reason can be told."""
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A message that waits, as a person decides on it. `participant`: the row's key, `invited`: the
-    address that was invited.
-
-    `asks`: what he is asked, and `question` the same in words. `claims`: what each part of it
-    says. `unlearnable`: why its sender may not be learned as the participant; "" also where that
-    was not asked.
-    """
-
-    kept: Kept
-    participant: str | None
-    invited: str
-    speaker: str
-    asks: Question
-    question: str
-    claims: tuple[Mapping[str, Any], ...]
-    unlearnable: str = ""
-
-
 @dataclass(frozen=True, slots=True)
 class Request:
     """Another time that an invitee asked for, and that the owner has not decided on.
@@ -151,7 +116,7 @@ class Request:
 def waiting(store: Store, follow_up: str | None = None) -> list[Case]:
     """Every message that waits, oldest first."""
     with store.read() as connection:
-        return cases(connection, review.waiting(connection, follow_up=follow_up))
+        return case.of(connection, review.waiting(connection, follow_up=follow_up))
 
 
 def requests(store: Store, follow_up: str | None = None) -> list[Request]:
@@ -175,10 +140,10 @@ def look(connection: Connection, number: int, bench: Bench) -> Case:
     """`show` in the caller's view."""
     kept = _get(connection, number)
     holder = known.holder(connection, kept.participant) if kept.participant is not None else None
-    [case] = cases(connection, [kept])
+    [shown] = case.of(connection, [kept])
     if holder is None:
-        return case
-    return replace(case, unlearnable=_unlearnable(connection, holder, kept.from_address, bench))
+        return shown
+    return replace(shown, unlearnable=_unlearnable(connection, holder, kept.from_address, bench))
 
 
 def foretell(desk: Desk, number: int) -> Settled | None:
@@ -526,10 +491,10 @@ def _is_stranger(connection: Connection, kept: Kept) -> bool:
     """
     if kept.outcome is not Outcome.HELD or kept.follow_up is None or kept.participant is None:
         return kept.outcome is Outcome.PARTY_CRASHER
-    [case] = cases(connection, [kept])
+    [shown] = case.of(connection, [kept])
     return (
-        case.speaker != ""
-        and participants.number_of(connection, kept.follow_up, case.speaker) is None
+        shown.speaker != ""
+        and participants.number_of(connection, kept.follow_up, shown.speaker) is None
     )
 
 
@@ -691,44 +656,3 @@ def _journal(
         ],
         bench.now,
     )
-
-
-def cases(connection: Connection, found: Sequence[Kept]) -> list[Case]:
-    """Messages, as a person decides on them."""
-    numbers = sorted({one.participant for one in found if one.participant is not None})
-    members = {one.id: one for one in followups.members(connection, ids=numbers)} if numbers else {}
-    return [_case(one, members.get(one.participant or 0)) for one in found]
-
-
-def _case(kept: Kept, member: followups.Member | None) -> Case:
-    claims = tuple(kept.detail.get("answers", ()))
-    invited = member.address if member is not None else ""
-    name = None
-    if member is not None:
-        name = member.key if member.date is None else f"{member.key}/{codec.moment(member.date)}"
-    asks = _asks(kept, member)
-    return Case(kept, name, invited, kept.speaker, asks, _words(kept, member, asks), claims)
-
-
-def _asks(kept: Kept, member: followups.Member | None) -> Question:
-    """What the owner is asked, where yes or no is an answer."""
-    if kept.outcome is Outcome.PARTY_CRASHER:
-        return Question.ADD
-    if member is None or not kept.asks_who:
-        return Question.NONE
-    if kept.is_passed_on:
-        return Question.PASSED_ON
-    is_known = kept.speaker and address.among(kept.speaker, member.addresses)
-    return Question.THEMSELVES if is_known else Question.SAME_PERSON
-
-
-def _words(kept: Kept, member: followups.Member | None, asks: Question) -> str:
-    who = kept.speaker or "somebody"
-    whom = (member.address or member.name or member.key) if member is not None else ""
-    return {
-        Question.ADD: f"{who} answered {kept.follow_up} without having been invited: add him?",
-        Question.SAME_PERSON: f"{who} answered for {whom}: the same person?",
-        Question.THEMSELVES: f"did {who} write this himself? Nothing in the mail proves it",
-        Question.PASSED_ON: kept.reason,
-        Question.NONE: "",
-    }[asks]

@@ -8,7 +8,8 @@ came and what it is about, and no more.
 from typing import Any
 
 from gateway.actions import case as cases
-from gateway.actions.review import Case, Request, Settled
+from gateway.actions.case import Case
+from gateway.actions.review import Request, Settled
 from gateway.store import codec
 from gateway.store.known import Learned
 from gateway.store.proposals import Proposal

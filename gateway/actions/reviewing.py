@@ -52,7 +52,7 @@ def waiting(
 def shown(desk: Desk, found: Sequence[Kept]) -> list[Row]:
     """Each in a row."""
     seen = seen_by(desk, [one.follow_up for one in found])
-    rows = [review_rows.message(one) for one in review.cases(desk.connection, found)]
+    rows = [review_rows.message(one) for one in cases.of(desk.connection, found)]
     return [_told(desk, row, seen) for row in rows]
 
 
@@ -61,7 +61,7 @@ def message(desk: Desk, number: int, judge: Judge, now: Settled | None) -> Row:
     permission.require(desk.actor, Verb.OPERATE)
     case = review.look(desk.connection, number, _bench(desk, judge))
     row = review_rows.whole(case, now)
-    possible = cases.steps(case, now) if case.kept.waits else []
+    possible = cases.steps(case, settles=now is not None and now.done) if case.kept.waits else []
     row["steps"] = [{"verb": one.verb.value, "participant": one.participant} for one in possible]
     return _told(desk, row, seen_by(desk, [case.kept.follow_up]))
 

@@ -19,8 +19,8 @@ from gateway.cli import context, output
 from gateway.errors import InputError
 
 if TYPE_CHECKING:
-    from gateway.actions.case import Step
-    from gateway.actions.review import Case, Desk, Request, Settled
+    from gateway.actions.case import Case, Step
+    from gateway.actions.review import Desk, Request, Settled
     from gateway.model import Outcome
     from gateway.store.proposals import Proposal
 
@@ -361,7 +361,10 @@ def _commands(case: Case, now: Settled | None) -> list[str]:
     """What can be done next, likeliest first, each ready to be run."""
     from gateway.actions import case as cases
 
-    return [_command(case.kept.number, step) for step in cases.steps(case, now)]
+    return [
+        _command(case.kept.number, step)
+        for step in cases.steps(case, settles=now is not None and now.done)
+    ]
 
 
 def _command(number: int, step: Step) -> str:

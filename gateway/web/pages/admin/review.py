@@ -17,9 +17,9 @@ from fastapi.responses import Response
 from gateway import accounts
 from gateway.actions import case as cases
 from gateway.actions import review, reviewing
-from gateway.actions.case import Step
+from gateway.actions.case import Case, Question, Step
 from gateway.actions.desk import Desk
-from gateway.actions.review import Case, Question, Settled
+from gateway.actions.review import Settled
 from gateway.errors import GatewayError, InputError
 from gateway.i18n import marked
 from gateway.model import Outcome
@@ -145,7 +145,7 @@ def _items(here: Visit, desk: Desk, found: Sequence[Kept]) -> list[Item]:
     mailboxes = accounts.mailboxes(desk.settings)
     return [
         _item(here, one, mailboxes, hidden=not reviewing.is_seen(one.kept.follow_up, seen))
-        for one in review.cases(desk.connection, found)
+        for one in cases.of(desk.connection, found)
     ]
 
 
@@ -198,7 +198,7 @@ def _one(here: Visit, desk: Desk, case: Case, now: Settled | None) -> Facts:
     mailboxes, message = accounts.mailboxes(desk.settings), case.kept
     if not reviewing.is_seen(message.follow_up, reviewing.seen_by(desk, [message.follow_up])):
         return {"item": _item(here, case, mailboxes, hidden=True)}
-    possible = cases.steps(case, now) if message.waits else []
+    possible = cases.steps(case, settles=now is not None and now.done) if message.waits else []
     steps = [_step(here, one) for one in possible]
     claims = [_claim(here, one) for one in case.claims]
     foretold = _outcome(here, now.after) if now is not None else ""
