@@ -54,12 +54,8 @@ async def keep(settings: Settings, planned: asyncio.Event, stop: asyncio.Event) 
     Raises `ProcessEnded` where it ends before.
     """
     child, here = await asyncio.to_thread(_started, settings)
-    loop, ended, hangs, heard = (
-        asyncio.get_running_loop(),
-        asyncio.Event(),
-        asyncio.Event(),
-        asyncio.Event(),
-    )
+    loop = asyncio.get_running_loop()
+    ended, hangs, heard = asyncio.Event(), asyncio.Event(), asyncio.Event()
     loop.add_reader(child.sentinel, ended.set)
     loop.add_reader(here.fileno(), _hearer(here, heard))
     watching = asyncio.create_task(_watch(heard, hangs))
