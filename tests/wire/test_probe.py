@@ -4,7 +4,6 @@ sub-addresses, refuse them, report them and lose them, and against one that keep
 
 import asyncio
 import contextlib
-import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -21,7 +20,7 @@ from gateway.mail import probe
 from gateway.store import conditions, inbox, probes
 from gateway.store.engine import Store
 from gateway.store.probes import End, Result
-from tests import waiting, warm
+from tests import checkup, waiting, warm
 from tests.rig import dovecot as dovecot_server
 from tests.rig import mailbox
 from tests.rig import postfix as postfix_server
@@ -63,7 +62,9 @@ def ended(gateway: gateway_process.Gateway, tmp_path: Path, end: End) -> probes.
     return found
 
 
-def doctor(environment: Mapping[str, str], *options: str) -> tuple[int, dict[str, dict[str, str]]]:
+def doctor(
+    environment: Mapping[str, str], *options: str
+) -> tuple[int, dict[str, health.Condition]]:
     """The exit code, and the lines by what they are about."""
     done = subprocess.run(
         [*warm.command(gateway_process.PROGRAM), "--json", "doctor", *options],
@@ -73,9 +74,7 @@ def doctor(environment: Mapping[str, str], *options: str) -> tuple[int, dict[str
         timeout=180,
         check=False,
     )
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert lines, done.stderr
-    return done.returncode, {line["check"]: line for line in lines}
+    return done.returncode, checkup.told(done)
 
 
 @pytest.mark.real
@@ -122,17 +121,17 @@ def test_refused_sub_addresses_are_said_until_they_are_delivered(
     assert probe.PREFIX not in told
     assert 'mail.organizer_address = "plain"' in told
     code, lines = doctor(refused)
-    assert (code, lines["probe"]["state"], lines["probe"]["text"]) == (1, "failed", told)
+    assert (code, lines["probe"].state, lines["probe"].words) == (1, "failed", told)
     # One cure: answers to the bare mailbox.
     code, lines = doctor(refused | {"GATEWAY_MAIL__ORGANIZER_ADDRESS": "plain"}, "--roundtrip")
-    assert (code, lines["probe"]["state"]) == (0, "ok")
+    assert (code, lines["probe"].state) == (0, "ok")
     assert wrong(tmp_path) == {}
     # The other: a server that delivers sub-addresses.
     code, lines = doctor(refused, "--roundtrip")
-    assert (code, lines["probe"]["state"]) == (1, "failed")
+    assert (code, lines["probe"].state) == (1, "failed")
     assert list(wrong(tmp_path)) == ["probe"]
     code, lines = doctor(environment(tmp_path, invites, postfix), "--roundtrip")
-    assert (code, lines["probe"]["state"]) == (0, "ok")
+    assert (code, lines["probe"].state) == (0, "ok")
     assert wrong(tmp_path) == {}
 
 
@@ -165,9 +164,9 @@ def test_a_report_that_sub_addresses_are_unknown_is_understood(
 def is_cured(tmp_path: Path, box: mailbox.Mailbox, via: postfix_server.Server) -> None:
     """By a server that delivers sub-addresses."""
     failed = doctor(environment(tmp_path, box, via))[1]["probe"]
-    assert (failed["state"], failed["text"]) == ("failed", wrong(tmp_path)["probe"])
+    assert (failed.state, failed.words) == ("failed", wrong(tmp_path)["probe"])
     code, lines = doctor(environment(tmp_path, box, via), "--roundtrip")
-    assert (code, lines["probe"]["state"]) == (0, "ok")
+    assert (code, lines["probe"].state) == (0, "ok")
     assert wrong(tmp_path) == {}
 
 
@@ -197,12 +196,12 @@ def test_doctor_says_what_is_right_and_what_to_do(
 ) -> None:
     good = environment(tmp_path, invites, postfix)
     code, lines = doctor(good)
-    assert (code, lines["store"]["state"]) == (1, "failed")
-    assert "invite-gateway db upgrade" in lines["store"]["text"]
+    assert (code, lines["store"].state) == (1, "failed")
+    assert "invite-gateway db upgrade" in lines["store"].words
     gateway_process.Gateway(good).command("db", "upgrade")
     code, lines = doctor(good, "--roundtrip")
     assert code == 0
-    assert {check: line["state"] for check, line in lines.items()} == {
+    assert {check: line.state for check, line in lines.items()} == {
         "configuration": "ok",
         "rights": "ok",
         "accounts": "ok",
@@ -222,7 +221,7 @@ def test_doctor_says_what_is_right_and_what_to_do(
         "probe": "ok",
         "authserv_id": "warning",
     }
-    assert "answers without a token are held" in lines["authserv_id"]["text"]
+    assert "answers without a token are held" in lines["authserv_id"].words
     # The daemon that reads it later sees a probe that has had its end.
     assert len(invites.messages()) == 1
     named = good | {"GATEWAY_POLICY__AUTHSERV_ID": "mx.crm.example"}
@@ -258,10 +257,10 @@ def test_doctor_names_what_is_wrong_until_it_is_set_right(
     right = environment(tmp_path, invites, postfix)
     gateway_process.Gateway(right).command("db", "upgrade")
     code, lines = doctor(environment(tmp_path, invites, postfix, **change))
-    assert (code, lines[check]["state"]) == (1, "failed")
-    assert says in lines[check]["text"]
+    assert (code, lines[check].state) == (1, "failed")
+    assert says in lines[check].words
     code, lines = doctor(right)
-    assert (code, lines[check]["state"]) == (0, "ok")
+    assert (code, lines[check].state) == (0, "ok")
 
 
 async def test_silence_is_said_and_taken_back_when_the_letter_comes_late(store: Store) -> None:
