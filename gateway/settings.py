@@ -6,6 +6,7 @@ for a systemd credential) or from the environment.
 """
 
 import codecs
+import difflib
 import json
 import os
 import re
@@ -348,11 +349,23 @@ def _explain(first: Mapping[str, Any], path: Path | None) -> str:
         return f"{key}: {ACCOUNT_NAMES} {_place(key, path)}"
     key = ".".join(places)
     message = {
-        "extra_forbidden": "no such setting",
+        "extra_forbidden": f"no such setting{_near(places)}",
         "model_type": f"is a section, [{key}]",
         "tuple_type": f"should be a list: {json.dumps([first['input']], default=str)}",
     }.get(first["type"], first["msg"])
     return f"{key}: {message} {_place(key, path)}"
+
+
+def _near(places: Sequence[str]) -> str:
+    """Which setting of the same section a misspelt one may mean."""
+    *sections, name = places
+    model: type[BaseModel] = Settings
+    for section in sections:
+        field = model.model_fields.get(section)
+        default = field.default if field else None
+        model = type(default) if isinstance(default, BaseModel) else Account
+    near = difflib.get_close_matches(name.lower(), model.model_fields, n=1, cutoff=0.7)
+    return f"; did you mean {'.'.join([*sections, *near])}?" if near else ""
 
 
 def _place(key: str, path: Path | None) -> str:

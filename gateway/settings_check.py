@@ -83,7 +83,7 @@ def remarks(key: str, account: Account) -> Iterator[str]:
             f"{key}mail.address: {mail} is a sub-address itself; the mailbox's own address is"
             " wanted, on which those of invitees hang"
         )
-    if mail and "." not in domain:
+    if domain and "." not in domain:
         yield f"{key}mail.address: nobody outside can write to the domain {domain}"
     for name, server in (("smtp", account.smtp), ("imap", account.imap)):
         has_password = bool(server.password_file or server.password.get_secret_value())

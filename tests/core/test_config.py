@@ -94,8 +94,17 @@ def test_environment_before_file_before_default(
 @pytest.mark.parametrize(
     ("text", "variables", "says"),
     [
-        ("[smtp]\nhots = 'x'\n", {}, ["smtp.hots", "no such setting", "gateway.toml"]),
-        ("[smpt]\nhost = 'x'\n", {}, ["smpt", "no such setting", "gateway.toml"]),
+        (
+            "[smtp]\nhots = 'x'\n",
+            {},
+            ["smtp.hots: no such setting; did you mean smtp.host? (in ", "gateway.toml"],
+        ),
+        (
+            "[smpt]\nhost = 'x'\n",
+            {},
+            ["smpt: no such setting; did you mean smtp? (in ", "gateway.toml"],
+        ),
+        ("[smtp]\nzebra = 1\n", {}, ["smtp.zebra: no such setting (in ", "gateway.toml"]),
         ("[smtp]\nport = 70000\n", {}, ["smtp.port", "gateway.toml"]),
         (
             "[policy]\nparty_crasher = 'shoot'\n",
@@ -136,9 +145,13 @@ def test_environment_before_file_before_default(
         (
             "[accounts.sales.smtp]\nhots = 'x'\n",
             {},
-            ["accounts.sales.smtp.hots", "no such setting", "gateway.toml"],
+            ["accounts.sales.smtp.hots: no such setting; did you mean accounts.sales.smtp.host?"],
         ),
-        ("[accounts.sales]\ngroup = ['Sales']\n", {}, ["accounts.sales.group", "no such setting"]),
+        (
+            "[accounts.sales]\ngroup = ['Sales']\n",
+            {},
+            ["no such setting; did you mean accounts.sales.groups?"],
+        ),
         (
             "[accounts.default.mail]\naddress = 'a@b.example'\n",
             {},
@@ -314,8 +327,8 @@ def test_a_configuration_error_leaves_with_78(tmp_path: Path) -> None:
     done = command("config", "show", "--config", str(file(tmp_path, "[smtp]\nhots = 'x'\n")))
     assert (done.returncode, done.stdout) == (78, "")
     assert (
-        done.stderr
-        == f"invite-gateway: smtp.hots: no such setting (in {tmp_path / 'gateway.toml'})\n"
+        done.stderr == "invite-gateway: smtp.hots: no such setting; did you mean smtp.host?"
+        f" (in {tmp_path / 'gateway.toml'})\n"
     )
 
 
@@ -631,7 +644,7 @@ def test_check_says_all_that_is_wrong_at_once(tmp_path: Path) -> None:
         "did you mean GATEWAY_SMTP__HOST",
         'mail.also: should be a list: ["older"] (in environment variable GATEWAY_MAIL__ALSO)',
         'mail.also: should be a list: ["old@crm.example"]',
-        f"smtp.hots: no such setting (in {path})",
+        f"smtp.hots: no such setting; did you mean smtp.host? (in {path})",
         "smtp.port: Input should be less than or equal to 65535",
         "accounts.Sales: an account's name has small letters",
         "did you mean Europe/Oslo?",
