@@ -339,7 +339,7 @@ def _clash(here: Visit, desk: Desk, view: shapes.FollowUp) -> Clash | None:
 def _details(here: Visit, desk: Desk, view: shapes.FollowUp) -> Facts:
     by, at = view.changed_by, view.changed_at
     people = cards.associates(desk.connection)
-    return {"changed": words.person(by, people), "changed_at": here.ago(at)}
+    return {"changed": history.doer(here, by, people), "changed_at": here.ago(at)}
 
 
 def _dates(here: Visit, desk: Desk, view: shapes.FollowUp) -> Facts:

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from gateway import shapes
 from gateway.actions.desk import Desk
 from gateway.i18n import marked
-from gateway.status import Status
-from gateway.store import cards, journal
+from gateway.store import cards, journal, records
 from gateway.web.keys import path
-from gateway.web.pages import words
+from gateway.web.pages import details, words
 from gateway.web.pages.visit import Facts, Visit
 
 ENTRIES = 50
@@ -108,20 +107,13 @@ EVENTS = {
 """By the event of an entry (docs/states.md, "Journal"); of the operation's own events there is none
 about a follow-up.
 """
-OF_A_ROW = frozenset({"added", "removed"})
-"""Events whose detail says whose row it is."""
-METHODS = {
-    "REQUEST": marked("invitation"),
-    "CANCEL": marked("cancellation"),
-    "DECLINECOUNTER": marked("no to the other time"),
-}
-"""What a letter is (RFC 5546), where an entry says that."""
-STATUSES = {status.word: words.BY_CODE[status].word for status in Status}
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One entry. `who`: whose row it is about; `by`: who did it, and how."""
+    """One entry. `who`: whose row it is about; `by`: who did it, and how; `says`: what else there
+    is to it, `quote`: in the words of others.
+    """
 
     id: int
     at: str
@@ -130,16 +122,28 @@ class Line:
     change: str
     date: str
     by: str
-    detail: str
+    says: str
+    quote: str
 
 
 SOMEBODY = marked("Somebody else")
+PROGRAMS = {records.BY_SQL: marked("by another program"), records.BY_LOAD: marked("by an import")}
+"""Who changes records without having a name."""
 
 
 def changer(here: Visit, desk: Desk, by: str) -> str:
     """Who changed something, by name; whoever nobody knows is somebody else."""
     key = by.partition(" via ")[0]
-    return cards.associates(desk.connection).get(key, by) or here.texts.gettext(SOMEBODY)
+    name = cards.associates(desk.connection).get(key, "" if by in PROGRAMS else by)
+    return name or here.texts.gettext(SOMEBODY)
+
+
+def doer(here: Visit, by: str, people: Mapping[str, str], channel: str = "") -> str:
+    """Who did something, and how."""
+    if by in PROGRAMS:
+        return here.texts.gettext(PROGRAMS[by])
+    way = here.texts.gettext(words.CHANNELS[channel]) if channel else ""
+    return " ".join(filter(None, (words.person(by, people), way)))
 
 
 def shown(here: Visit, desk: Desk, view: shapes.FollowUp) -> Facts:
@@ -164,25 +168,19 @@ def _number(text: str) -> int | None:
 def _line(
     here: Visit, one: journal.Entry, people: Mapping[str, str], names: Mapping[int, str]
 ) -> Line:
-    say = here.texts.gettext
     who = names.get(one.participant or 0, "")
-    steps = [say(STATUSES.get(word, word)) for word in (one.before, one.after) if word]
-    channel = say(words.CHANNELS[one.channel.value]) if one.channel is not None else ""
-    by = " ".join(part for part in (words.person(one.by, people), channel) if part)
+    what = here.texts.gettext(EVENTS.get(one.event, one.event))
+    channel = one.channel.value if one.channel is not None else ""
+    by = doer(here, one.by, people, channel)
+    says, quote = details.of(here, one, people, names_row=bool(who))
     return Line(
-        one.id,
-        here.ago(one.at, seconds=True),
-        say(EVENTS.get(one.event, one.event)),
-        who,
-        " → ".join(steps),
-        here.when(one.instance, None),
-        by,
-        _detail(here, one, who),
+        id=one.id,
+        at=here.ago(one.at, seconds=True),
+        what=what,
+        who=who,
+        change=details.change(here, one),
+        date=here.when(one.instance, None),
+        by=by,
+        says=says,
+        quote=quote,
     )
-
-
-def _detail(here: Visit, one: journal.Entry, who: str) -> str:
-    """What else it says; not once more whose row it is."""
-    if one.detail in METHODS:
-        return here.texts.gettext(METHODS[one.detail])
-    return "" if one.event in OF_A_ROW and who else one.detail
