@@ -74,6 +74,11 @@ AFTER_A_CLICK = {
 """What a click on the status by hand leads to; accepted from everything else (help page 001)."""
 FIXED = frozenset({Role.OWNER, Role.RESOURCE})
 """Rows that are never asked: 1 from the start, and 10 with the follow-up."""
+NOT_ASKED = {
+    Role.RESOURCE: marked("a resource cannot answer; its row stands booked"),
+    Role.OWNER: marked("the owner's own row is never asked"),
+}
+"""Why nobody says anything for them."""
 
 
 def code(role: Role, standing: Standing) -> Status:

@@ -31,7 +31,6 @@ from gateway.model import (
     Outcome,
     Progress,
     Reply,
-    Role,
     Standing,
 )
 from gateway.status import Status
@@ -210,10 +209,8 @@ def _asked(desk: Desk, number: int, verb: Verb = Verb.ANSWER) -> Member:
         raise Refused(
             marked("%(name)s takes part no more; add them again first"), name=row.name or row.key
         )
-    if row.role is Role.RESOURCE:
-        raise Refused(marked("a resource cannot answer; its row stands booked"))
-    if row.role is Role.OWNER:
-        raise Refused(marked("the owner's own row is never asked"))
+    if row.role in status.NOT_ASKED:
+        raise Refused(status.NOT_ASKED[row.role])
     return _with_news(desk, row)
 
 

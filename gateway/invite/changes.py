@@ -60,7 +60,7 @@ def standings_of(
         if number in undone:
             row.apply([_counts_after_all(row.series, undone[number])])
         if invitee.set_status is not None:
-            row.apply([standings.by_hand(row.standings, invitee.set_status)])
+            row.apply(standings.by_hand(invitee.role, row.standings, invitee.set_status))
         changes += [
             Change(number, event.instance, event.standing, event.name) for event in row.events
         ]

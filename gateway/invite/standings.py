@@ -116,16 +116,26 @@ def ask_anew(standings: ANSWERS) -> list[Event]:
     return events
 
 
-def by_hand(standings: ANSWERS, wanted: int) -> Event:
-    """A status that somebody wrote into the row (1, 5 or 9), taken as a toggle;
-    refused while it is cancelled.
+def by_hand(role: Role, standings: ANSWERS, wanted: int) -> list[Event]:
+    """A status that somebody wrote into the row (1, 5 or 9), taken as a toggle; refused while it is
+    cancelled, and where nobody is asked. A program that writes what stands there changes nothing.
     """
     standing: Standing = standings.get(None, Standing())
     try:
-        after = status.toggle(standing, BY_HAND[wanted])
+        after = _toggled(role, standing, BY_HAND[wanted])
     except Refused as error:
-        return Event(None, standing, f"toggle_refused: {error}")
-    return Event(None, after, "toggled")
+        return [Event(None, standing, f"toggle_refused: {error}")]
+    is_same = (after.reply, after.seen) == (standing.reply, standing.seen)
+    return [] if is_same else [Event(None, after, "toggled")]
+
+
+def _toggled(role: Role, standing: Standing, reply: Reply) -> Standing:
+    after = status.toggle(standing, reply)
+    if role not in status.FIXED:
+        return after
+    if reply is not Reply.ACCEPTED:
+        raise Refused(status.NOT_ASKED[role])
+    return standing
 
 
 def _what(known: Edition, edition: Edition, original: Moment) -> str:

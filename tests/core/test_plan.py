@@ -654,13 +654,18 @@ def test_a_task_moves_with_its_deadline(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "reply", "code"),
-    [(1, Reply.ACCEPTED, 1), (9, Reply.DECLINED, 9), (5, Reply.NEEDS_ACTION, 5)],
+    ("before", "wanted", "reply", "code"),
+    [
+        (Reply.DECLINED, 1, Reply.ACCEPTED, 1),
+        (Reply.ACCEPTED, 9, Reply.DECLINED, 9),
+        (Reply.ACCEPTED, 5, Reply.NEEDS_ACTION, 5),
+    ],
 )
 def test_a_status_by_hand_is_a_toggle_and_owes_no_mail(
-    wanted: int, reply: Reply, code: int
+    before: Reply, wanted: int, reply: Reply, code: int
 ) -> None:
     world = agreed()
+    world.answer(1, before)
     world.change(1, set_status=wanted)
     assert world.plan() == []
     assert (
@@ -669,6 +674,35 @@ def test_a_status_by_hand_is_a_toggle_and_owes_no_mail(
         world.rows[1].set_status,
     ) == (reply, code, None)
     assert world.events == [(1, "toggled")]
+
+
+@pytest.mark.parametrize(
+    ("reply", "wanted"), [(Reply.ACCEPTED, 1), (Reply.DECLINED, 9), (Reply.NEEDS_ACTION, 5)]
+)
+def test_domain_4_a_program_that_writes_the_status_that_stands_toggles_nothing(
+    reply: Reply, wanted: int
+) -> None:
+    """He said so himself, and it stays his word: a mirror writes everything back each night."""
+    world = agreed()
+    world.answer(1, reply)
+    standing = Standing() if reply is Reply.NEEDS_ACTION else world.rows[1].standings[plan.SERIES]
+    world.change(1, set_status=wanted, standings={plan.SERIES: standing})
+    assert world.plan() == []
+    assert (world.rows[1].standings[plan.SERIES], world.rows[1].set_status) == (standing, None)
+    assert world.events == []
+
+
+@pytest.mark.parametrize("role", [Role.OWNER, Role.RESOURCE])
+def test_domain_4_nobody_answers_for_the_owner_or_a_resource_by_a_status(role: Role) -> None:
+    for wanted in (1, 5, 9):
+        world = agreed()
+        asked = {plan.SERIES: Standing()}
+        world.change(1, role=role, email_invite=False, standings=asked, set_status=wanted)
+        world.plan()
+        reply = world.rows[1].standings[plan.SERIES].reply
+        assert (reply, world.code(1), world.rows[1].set_status) == (Reply.NEEDS_ACTION, 1, None)
+        told = [event.partition(":")[0] for _, event in world.events]
+        assert told == ([] if wanted == 1 else ["toggle_refused"])
 
 
 def test_a_toggle_on_a_cancelled_row_is_refused_and_changes_nothing() -> None:
