@@ -323,7 +323,13 @@ class Outbound(Section):
         1, ge=1, le=16, description="Processes that send, where one processor is not enough."
     )
     batch: int = Field(
-        100, ge=1, le=500, description="Letters claimed from the outbox at a time, by account."
+        100,
+        ge=1,
+        le=500,
+        description=(
+            "Letters of an account claimed from the outbox at a time; up to five times as many"
+            " where the mail server takes them within a moment."
+        ),
     )
     per_minute: int = Field(
         0, ge=0, description="Most letters of one account in a minute; 0: no limit."

@@ -37,6 +37,7 @@ class Turns:
         self._patience, self._taken = PATIENCE, 0
         self._windows: dict[str, int] = {}
         self._busy = Counter[str]()
+        self._used = 0
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
     def window(self, domain: str) -> int:
@@ -50,9 +51,7 @@ class Turns:
         try:
             yield self._lowered
         finally:
-            self._busy[domain] -= 1
-            self._busy += Counter()  # forgets the zeros
-            self._grant()
+            self._free(domain)
 
     @property
     def limit(self) -> int:
@@ -63,7 +62,7 @@ class Turns:
         """The server wants fewer connections than are in use. Called inside the turn that met it.
         Returns whether there can be fewer.
         """
-        fewer = min(self._limit, self._busy.total()) - 1
+        fewer = min(self._limit, self._used) - 1
         self._lower(max(1, fewer))
         return fewer >= 1
 
@@ -88,7 +87,7 @@ class Turns:
 
     def took(self, domain: str) -> None:
         """The domain took a letter. Called inside its turn."""
-        if self._complained or self._busy.total() >= self._limit:
+        if self._complained or self._used >= self._limit:
             self._taken += 1
         enough = self._patience if self._complained else self._limit
         if self._limit < self._most and self._taken >= enough:
@@ -115,13 +114,19 @@ class Turns:
             if granted.cancelled():
                 self._forget(domain, granted)
             else:  # given and taken back in one moment
-                self._busy[domain] -= 1
-                self._grant()
+                self._free(domain)
             raise
+
+    def _free(self, domain: str) -> None:
+        self._used -= 1
+        self._busy[domain] -= 1
+        if not self._busy[domain]:
+            del self._busy[domain]
+        self._grant()
 
     def _grant(self) -> None:
         """Give free turns to those who wait, one to each domain in rotation."""
-        while self._busy.total() < self._limit:
+        while self._used < self._limit:
             domain = next(
                 (one for one in self._waiting if self._busy[one] < self.window(one)), None
             )
@@ -132,6 +137,7 @@ class Turns:
             if queue:
                 self._waiting[domain] = queue  # behind the others
             if not granted.done():
+                self._used += 1
                 self._busy[domain] += 1
                 granted.set_result(None)
 

@@ -9,9 +9,9 @@ Trouble with the server or the account rests the account's letters and blames no
 the first to try again, of another follow-up than the one that met the trouble where there is one.
 Letters that were refused in a row with the same words wait again. A letter that cannot be rendered
 or fails preflight is held with the reason: that is a fault of ours. While the store is away what
-was sent is remembered, and nothing more is begun. Limits: of each account at most `outbound.batch`
-letters claimed at a time, of which `smtp.connections` are being sent; to one domain a share of both
-that grows while it answers, see `turns`.
+was sent is remembered, and nothing more is begun. Limits: of each account so many letters are
+claimed at a time as `hand` says, of which `smtp.connections` are being sent; to one domain a share
+of both that grows while it answers, see `turns`.
 """
 
 import asyncio
@@ -36,6 +36,7 @@ from gateway.mail import address, refusals
 from gateway.mail.refusals import Fault
 from gateway.model import Delivery, LetterState, Method
 from gateway.outbound import receipts, retry, smtp, turns
+from gateway.outbound.hand import Hand
 from gateway.outbound.lease import Lease
 from gateway.outbound.retry import Verdict
 from gateway.store import clock, leases
@@ -99,6 +100,7 @@ class Worker:
         self._met = set[str]()
         self._others_taken = False
         self._turns = turns.Turns(self._account.smtp.connections)
+        self._hand = Hand(self._limits.batch)
         self._in_hand = Counter[str]()
         self._numbers = set[int]()
         """Of the letters in hand."""
@@ -123,9 +125,7 @@ class Worker:
             heartbeat = group.create_task(self._live())
             try:
                 while tasks or not stop.is_set():
-                    claimed = (
-                        [] if stop.is_set() else await self._claim(self._limits.batch - len(tasks))
-                    )
+                    claimed = [] if stop.is_set() else await self._claim(len(tasks))
                     self._in_hand.update(map(_domain, claimed))
                     self._numbers.update(queued.id for queued in claimed)
                     for queued, ready in zip(
@@ -148,22 +148,25 @@ class Worker:
                 heartbeat.cancel()
                 await self._leave()
 
-    async def _claim(self, free: int) -> list[Queued]:
+    async def _claim(self, in_hand: int) -> list[Queued]:
         await self._heed()
-        now, batch = datetime.now(UTC), self._limits.batch
-        if self._paused:
+        now = datetime.now(UTC)
+        if self._paused or self._resting(now) or not self._has_room(in_hand):
             return []
-        if self._resting(now) or free < (batch if self._rest is not None else max(1, batch // 2)):
+        if not await self._is_ours(in_hand=in_hand > 0):
             return []
-        if not await self._is_ours(in_hand=free < batch):
-            return []
-        if self._rest is not None:
-            free = 1  # one letter finds out whether the trouble is over
+        self._hand.claim(time.monotonic())
+        # After a rest one letter finds out whether the trouble is over.
+        free = 1 if self._rest is not None else self._hand.size - in_hand
         claimed = await self._kept(self._take, now, self._room(free))
         if self._unsure:
             self._unsure = False
             await self._heed()
         return claimed
+
+    def _has_room(self, in_hand: int) -> bool:
+        """Half of the hand is empty; after a rest all of it."""
+        return in_hand == 0 if self._rest is not None else in_hand <= self._hand.size // 2
 
     def _take(self, now: datetime, room: Room) -> list[Queued]:
         """Where the store went away amid a claim, nobody knows whether it was kept. Only that is
@@ -233,8 +236,8 @@ class Worker:
             )
 
     def _room(self, free: int) -> Room:
-        """For so many letters. A domain may have as large a share of the batch in hand as it has of
-        the connections.
+        """For so many letters. A domain may have as large a share of a batch in hand as it has of
+        the connections, however fast the others are: it may be the one that hangs.
         """
         each = max(1, self._limits.batch // self._turns.limit)
         unseen = self._turns.window("") * each
@@ -255,6 +258,7 @@ class Worker:
         done, others = await asyncio.wait(tasks, timeout=GATHER_SECONDS)
         results, now = [task.result() for task in done], datetime.now(UTC)
         self._in_hand -= Counter(_domain(queued) for queued, _, _ in results)
+        self._hand.leave(len(results))
         blame = await self._kept(
             deliveries.settle, self._store, self._gateway, results, now, self._limits
         )
