@@ -149,6 +149,6 @@ def toml(value: Any) -> str:
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(toml(one) for one in value) + "]"
+        return "[" + ", ".join(toml(entry) for entry in value) + "]"
     # JSON's escapes are TOML's.
     return output.json_text(str(value))

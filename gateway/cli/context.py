@@ -43,9 +43,9 @@ class Invocation:
 
 def invocation(ctx: typer.Context) -> Invocation:
     """The global options, from the context that Typer hands to a command."""
-    found = ctx.find_root().obj
-    assert isinstance(found, Invocation)
-    return found
+    invoked = ctx.find_root().obj
+    assert isinstance(invoked, Invocation)
+    return invoked
 
 
 def settings(ctx: typer.Context) -> Settings:
@@ -92,7 +92,7 @@ def store(effective: Settings, *, create: bool = False) -> Store:
 
 
 def user() -> str:
-    """The operating system's name of whoever runs this, for the journal."""
+    """The operating system's name of the user who runs this, for the journal."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a number without a name, in containers

@@ -26,8 +26,8 @@ def run(
     from gateway.daemon import run as daemon
     from gateway.store import engine
 
-    wanted = frozenset(name.strip() for name in only.split(",") if name.strip())
-    unknown = wanted - frozenset(daemon.ROLES)
+    roles = frozenset(name.strip() for name in only.split(",") if name.strip())
+    unknown = roles - frozenset(daemon.ROLES)
     if unknown:
         raise typer.BadParameter(
             f"no such role: {', '.join(sorted(unknown))}; there are {', '.join(daemon.ROLES)}",
@@ -35,7 +35,7 @@ def run(
         )
     # The daemon brings it to our schema itself, for it may have to wait for it.
     with closing(engine.Store.configured(effective)) as store:
-        daemon.run(effective, store, wanted or frozenset(daemon.ROLES))
+        daemon.run(effective, store, roles or frozenset(daemon.ROLES))
 
 
 def demo() -> None:

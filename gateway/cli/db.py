@@ -30,8 +30,8 @@ def upgrade(
     from gateway.store import engine, migrate
 
     with closing(engine.Store.configured(context.settings(ctx))) as store:
-        with output.bar() as told:
-            told("migrating the store", 0, 0)
+        with output.bar() as progress:
+            progress("migrating the store", 0, 0)
             before = migrate.revision(store)
             applied = migrate.upgrade(store, copy=copy)
         path = store.path
@@ -58,8 +58,8 @@ def backup(
         if not store.is_sqlite:
             raise StoreError(f"PostgreSQL makes its own: {_pg_dump(store, file)}")
         migrate.require(store)
-        with output.bar() as told:
-            size = backup.make(store, file, told)
+        with output.bar() as progress:
+            size = backup.make(store, file, progress)
     if context.invocation(ctx).json:
         output.objects([{"file": str(file), "bytes": size}], as_json=True)
     else:
@@ -78,14 +78,14 @@ def restore(
     from gateway.store import engine
 
     with closing(engine.Store.configured(context.settings(ctx))) as store:
-        made = restoring.restore(store, file, datetime.now(UTC))
+        put_back = restoring.restore(store, file, datetime.now(UTC))
     if context.invocation(ctx).json:
-        aside = made.aside and str(made.aside)
-        output.objects([{"aside": aside, "sequence": made.sequence}], as_json=True)
+        aside = put_back.aside and str(put_back.aside)
+        output.objects([{"aside": aside, "sequence": put_back.sequence}], as_json=True)
         return
-    if made.aside is not None:
-        output.line(f"what was there lies at {made.aside}")
-    output.line(f"put back; letters have SEQUENCE {made.sequence} or above from now on")
+    if put_back.aside is not None:
+        output.line(f"what was there lies at {put_back.aside}")
+    output.line(f"put back; letters have SEQUENCE {put_back.sequence} or above from now on")
     output.line("next: load what the CRM wrote since; then docs/operations.md, Backup")
 
 
@@ -102,15 +102,15 @@ def copy(
     with (
         closing(engine.Store.configured(context.settings(ctx))) as source,
         closing(engine.Store(url)) as target,
-        output.bar() as told,
+        output.bar() as progress,
     ):
-        made = copying.copy(source, target, datetime.now(UTC), told)
-    for words in made.mended:
+        copied = copying.copy(source, target, datetime.now(UTC), progress)
+    for words in copied.mended:
         context.complain(f"not as it was: {words}")
     if context.invocation(ctx).json:
-        output.objects([{"rows": made.rows, "mended": list(made.mended)}], as_json=True)
+        output.objects([{"rows": copied.rows, "mended": list(copied.mended)}], as_json=True)
         return
-    output.line(f"copied: {sum(made.rows.values())} rows of {len(made.rows)} tables")
+    output.line(f"copied: {sum(copied.rows.values())} rows of {len(copied.rows)} tables")
     output.line("next: set store.url to the new one, and start the gateway on it alone")
 
 

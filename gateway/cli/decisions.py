@@ -1,6 +1,6 @@
 """`invite-gateway decisions`: what waits for people, and to decide for them (domain.md §9).
 
-Whoever runs this decides on everything, as with `review` and `queue`.
+Who runs this decides on everything, as with `review` and `queue`.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ def list_(
     from gateway.followups.decisions import DecisionKind
     from gateway.store import decisions as kept
 
-    kinds = [one.value for one in DecisionKind]
+    kinds = [known_kind.value for known_kind in DecisionKind]
     if kind and kind not in kinds:
         raise InputError(f"--kind {kind}: there are {', '.join(kinds)}")
     chosen = frozenset({DecisionKind(kind)}) if kind else frozenset[DecisionKind]()
-    wanted = kept.Filter(of or None, not of, chosen, follow_up or None)
+    selection = kept.Filter(of or None, not of, chosen, follow_up or None)
     effective = context.settings(ctx)
     with closing(context.store(effective)) as store, store.read() as connection:
         here = Desk(connection, effective, datetime.now(UTC), _actor(is_administrators=False))
-        shown = decisions.shown(here, kept.page(connection, wanted, SHOWN))
+        shown = decisions.shown(here, kept.page(connection, selection, SHOWN))
     output.objects(
         shown,
         as_json=context.invocation(ctx).json,

@@ -26,8 +26,8 @@ def dkim(ctx: typer.Context) -> None:
     refused: list[str] = []
     for name, account in accounts.configured(context.settings(ctx)).items():
         try:
-            if (made := accounts.signer(name, account)) is not None:
-                signers[name] = made
+            if (signer := accounts.signer(name, account)) is not None:
+                signers[name] = signer
         except ConfigurationError as error:
             refused.append(str(error))
     if not signers and not refused:
@@ -37,18 +37,18 @@ def dkim(ctx: typer.Context) -> None:
     if context.invocation(ctx).json:
         output.objects(
             [
-                {"account": name, "name": made.name, "type": "TXT", "value": made.record}
-                for name, made in signers.items()
+                {"account": name, "name": signer.name, "type": "TXT", "value": signer.record}
+                for name, signer in signers.items()
             ],
             as_json=True,
         )
     else:
-        for name, made in signers.items():  # as a zone file has it, remarks included
+        for name, signer in signers.items():  # as a zone file has it, remarks included
             strings = " ".join(
-                f'"{made.record[start : start + STRING]}"'
-                for start in range(0, len(made.record), STRING)
+                f'"{signer.record[start : start + STRING]}"'
+                for start in range(0, len(signer.record), STRING)
             )
-            output.line(f"; account {name}: {made.algorithm}, {made.bits} bits")
-            output.line(f"{made.name}. IN TXT {strings}")
+            output.line(f"; account {name}: {signer.algorithm}, {signer.bits} bits")
+            output.line(f"{signer.name}. IN TXT {strings}")
     if refused:
         raise ConfigurationError("; ".join(refused))

@@ -40,8 +40,8 @@ async def _examine(ctx: typer.Context, roundtrip: bool) -> bool:
     async for line in examination.examine(effective, file, roundtrip=roundtrip):
         well &= line.state is not State.FAILED
         if invocation.json:
-            found = {"check": line.subject, "state": line.state.value, "text": line.words}
-            output.objects([found], as_json=True)
+            row = {"check": line.subject, "state": line.state.value, "text": line.words}
+            output.objects([row], as_json=True)
         else:
             output.line(f"{line.state.value + ':':<9}{line.subject}: {line.words}")
     return well

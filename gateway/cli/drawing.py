@@ -20,7 +20,7 @@ def lines(names: Sequence[str], rows: Sequence[Sequence[str]], width: int | None
     widths = [max(map(_cells, column)) for column in zip(names, *rows, strict=True)]
     fits = _fitting(widths, width)
     yield _line(names[:fits], widths)
-    yield _line(["─" * one for one in widths[:fits]], widths)
+    yield _line(["─" * cells for cells in widths[:fits]], widths)
     for row in rows:
         yield _line(row[:fits], widths)
         yield from _below(names[fits:], row[fits:], width)
@@ -45,8 +45,8 @@ def _fitting(widths: Sequence[int], width: int | None) -> int:
     if width is None:
         return len(widths)
     used, room = 0, max(LEAST, width)
-    for number, one in enumerate(widths):
-        used += one + (len(GAP) if number else 0)
+    for number, cells in enumerate(widths):
+        used += cells + (len(GAP) if number else 0)
         if used > room:
             return max(1, number)
     return len(widths)

@@ -54,7 +54,7 @@ def _ask(listen: str, path: str) -> tuple[int, bytes]:
 
 def _checks(body: bytes, listen: str) -> list[dict[str, str]]:
     try:
-        return [one for one in json.loads(body)["checks"] if one["state"] != "ok"]
+        return [check for check in json.loads(body)["checks"] if check["state"] != "ok"]
     except (ValueError, KeyError, TypeError) as error:
         raise GatewayError(f"{listen} does not answer as an invite-gateway does") from error
 
@@ -63,7 +63,7 @@ def _tell(ctx: typer.Context, status: int, said: list[dict[str, str]]) -> None:
     if context.invocation(ctx).json:
         output.objects([{"well": status == 200, "checks": said}], as_json=True)
         return
-    for one in said:
-        output.line(f"{one['state']}: {one['words']}")
+    for check in said:
+        output.line(f"{check['state']}: {check['words']}")
     if not said:
         output.line("ok")

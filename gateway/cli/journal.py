@@ -69,14 +69,14 @@ def journal(
         if follow_up is not None:
             _known(store, follow_up)
         reader = _Reader(store, follow_up, _first(store, follow_up, begin, limit))
-        told = (case.without_tokens(row, mailboxes) for row in reader.rows())
+        rows = (case.without_tokens(row, mailboxes) for row in reader.rows())
         words = "" if follow else "nothing has happened"
-        output.objects(told, as_json=as_json, columns=COLUMNS, otherwise=words)
+        output.objects(rows, as_json=as_json, columns=COLUMNS, otherwise=words)
         with suppress(KeyboardInterrupt):
             while follow:
                 time.sleep(effective.store.poll_seconds)
-                told = (case.without_tokens(row, mailboxes) for row in reader.rows())
-                output.objects(told, as_json=as_json, columns=COLUMNS)
+                rows = (case.without_tokens(row, mailboxes) for row in reader.rows())
+                output.objects(rows, as_json=as_json, columns=COLUMNS)
                 sys.stdout.flush()
 
 
@@ -143,11 +143,11 @@ class _Reader:
     def _learn(self, connection: Connection, entries: Sequence[Entry]) -> None:
         from gateway.store import followups, invitations
 
-        named = {one.participant for one in entries if one.participant is not None}
+        named = {entry.participant for entry in entries if entry.participant is not None}
         unknown = named - self._keys.keys()
         if unknown:
             members = followups.members(connection, ids=sorted(unknown))
-            self._keys |= {one.id: one.key for one in members}
+            self._keys |= {member.id: member.key for member in members}
         # A row that was deleted is known by where its letters went.
         if gone := sorted(unknown - self._keys.keys()):
             letters = invitations.deliveries(connection, gone)
@@ -158,10 +158,10 @@ def _row(entry: Entry, keys: Mapping[int, str]) -> dict[str, Any]:
     from gateway.store import codec
 
     present = keys.get(entry.participant or 0, entry.participant)
-    told = asdict(entry) | {
+    facts = asdict(entry) | {
         "at": codec.moment(entry.at),
         "participant": entry.who.partition(":")[2] or present,
         "instance": codec.moment(entry.instance) or None,
         "channel": entry.channel.value if entry.channel else None,
     }
-    return {name: told[name] for name in FIELDS}
+    return {name: facts[name] for name in FIELDS}

@@ -55,20 +55,20 @@ def _rows(listings: Iterable[Listing], writer: _Writer | None) -> Iterator[dict[
             yield row
 
 
-def _row(one: Queued, listing: Listing) -> dict[str, Any]:
+def _row(queued: Queued, listing: Listing) -> dict[str, Any]:
     from gateway.store import codec
 
-    letter = one.letter
+    letter = queued.letter
     return {
-        "letter": one.id,
-        "follow_up": one.follow_up,
-        "participant": listing.keys.get(one.participant, letter.address),
+        "letter": queued.id,
+        "follow_up": queued.follow_up,
+        "participant": listing.keys.get(queued.participant, letter.address),
         "to": letter.address,
         "method": letter.method.value,
         "sequence": letter.sequence,
         "instance": codec.moment(letter.date) or None,
-        "state": one.state.value,
-        "note": one.note,
+        "state": queued.state.value,
+        "note": queued.note,
     }
 
 
@@ -128,11 +128,11 @@ def _sender(name: str, effective: Settings) -> tuple[Mail, Signer | None]:
     return account.mail, accounts.signer(name, account)
 
 
-def _write(folder: Path, one: Queued, content: bytes) -> str:
-    file = folder / f"{one.id:06}-{one.letter.method.value.lower() or 'words'}.eml"
+def _write(folder: Path, queued: Queued, content: bytes) -> str:
+    file = folder / f"{queued.id:06}-{queued.letter.method.value.lower() or 'words'}.eml"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Whoever reads the token in it can answer for the invitee.
+        # Somebody who reads the token in it can answer for the invitee.
         file.unlink(missing_ok=True)
         file.touch(mode=0o600, exist_ok=False)
         file.write_bytes(content)

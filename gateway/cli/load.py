@@ -61,10 +61,10 @@ def _load(ctx: typer.Context, file: Path) -> None:
     effective = context.settings(ctx)
     with (
         closing(context.store(effective, create=True)) as store,
-        output.bar() as told,
+        output.bar() as progress,
         store.write() as connection,
     ):
-        told("writing, in one transaction", 0, 0)
+        progress("writing, in one transaction", 0, 0)
         report = actions.load(connection, document, effective, datetime.now(UTC))
     if context.invocation(ctx).json:
         output.objects([asdict(report)], as_json=True)
@@ -89,12 +89,12 @@ def _foretell(ctx: typer.Context, file: Path) -> None:
         )
     letters = [
         {
-            "follow_up": one.follow_up,
-            "to": one.letter.address,
-            "method": one.letter.method.value,
-            "account": one.letter.account,
+            "follow_up": queued.follow_up,
+            "to": queued.letter.address,
+            "method": queued.letter.method.value,
+            "account": queued.letter.account,
         }
-        for one in outcome.letters.queued
+        for queued in outcome.letters.queued
     ]
     uncounted = outcome.letters.uncounted
     if context.invocation(ctx).json:

@@ -139,14 +139,14 @@ def hoisted(arguments: Sequence[str]) -> list[str]:
     """
     front: list[str] = []
     rest: list[str] = []
-    left = iter(arguments)
-    for argument in left:
+    iterator = iter(arguments)
+    for argument in iterator:
         if argument == "--":
-            rest += [argument, *left]
+            rest += [argument, *iterator]
         elif argument == "--json" or argument.startswith("--config="):
             front.append(argument)
         elif argument == "--config":
-            value = next(left, "")
+            value = next(iterator, "")
             if not value or value.startswith("--") or _is_command(value):
                 raise typer.BadParameter("--config needs a file")
             front += [argument, value]
@@ -159,8 +159,8 @@ def _is_command(value: str) -> bool:
     """Whether the command stands where a forgotten file should: `--config status`."""
     groups = [group for group in app.registered_groups if group.name]
     unnamed = [group.typer_instance for group in app.registered_groups if not group.name]
-    commands = [one for part in (app, *unnamed) if part for one in part.registered_commands]
-    names = {group.name for group in groups} | {_name(one) for one in commands}
+    commands = [command for part in (app, *unnamed) if part for command in part.registered_commands]
+    names = {group.name for group in groups} | {_name(command) for command in commands}
     return value in names and not Path(value).is_file()
 
 

@@ -2,7 +2,7 @@
 
 Security: titles, names and comments come from strangers, so control characters are escaped before a
 terminal sees them. JSON escapes those below U+0020 itself; the others, DEL, C1 and the marks that
-change the direction of text, are written as \\u escapes: the same value to whoever reads it.
+change the direction of text, are written as \\u escapes: the same value to every reader.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> Non
 
 def _parts(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
     """Some rows at a time, each with a heading of its own: there may be more than memory."""
-    left = iter(rows)
-    while part := list(islice(left, BLOCK)):
+    iterator = iter(rows)
+    while part := list(islice(iterator, BLOCK)):
         yield part
 
 

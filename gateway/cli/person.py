@@ -23,11 +23,11 @@ def export(ctx: typer.Context, name: Name) -> None:
     """Print everything that the store holds about a person, as JSON by table."""
     from gateway.actions import persons
 
-    found = context.perform(ctx, lambda desk: persons.export(desk, name))
+    tables = context.perform(ctx, lambda desk: persons.export(desk, name))
     if context.invocation(ctx).json:
-        output.objects([found], as_json=True)
+        output.objects([tables], as_json=True)
     else:
-        print(output.escaped(json.dumps(found, ensure_ascii=False, indent=1)))
+        print(output.escaped(json.dumps(tables, ensure_ascii=False, indent=1)))
 
 
 @app.command()
@@ -54,13 +54,13 @@ def erase(
     def command(desk: Desk) -> persons.Erased:
         return persons.erase(desk, name)
 
-    made = context.perform(ctx, command)
+    erased = context.perform(ctx, command)
     if context.invocation(ctx).json:
-        row = {"name": made.name, "taken": made.taken, "remains": persons.REMAINS}
+        row = {"name": erased.name, "taken": erased.taken, "remains": persons.REMAINS}
         output.objects([row], as_json=True)
         return
-    output.line(f"erased; their rows are called {made.name}")
-    output.table([{"table": table, "rows": number} for table, number in made.taken.items()])
+    output.line(f"erased; their rows are called {erased.name}")
+    output.table([{"table": table, "rows": number} for table, number in erased.taken.items()])
     output.line("What remains, and where:")
     for words in persons.REMAINS:
         output.line(f"  {words}")

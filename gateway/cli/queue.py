@@ -74,9 +74,9 @@ def listing(
 
 def _told(listings: Iterator[Listing], resting: dict[str, Rest]) -> Iterator[Listing]:
     """The listings as they come; `resting` learns of the accounts that rest."""
-    for one in listings:
-        resting.update(one.resting)
-        yield one
+    for part in listings:
+        resting.update(part.resting)
+        yield part
 
 
 @app.command()
@@ -89,9 +89,9 @@ def show(
     from gateway.store.outbox import Selection
 
     with closing(context.store(context.settings(ctx))) as store:
-        found = queue.listed(store, Selection(numbers=(number,)))
+        listings = queue.listed(store, Selection(numbers=(number,)))
         attempts = queue_rows.tries(queue.history(store, number))
-    [row] = queue_rows.letters(found)
+    [row] = queue_rows.letters(listings)
     if context.invocation(ctx).json:
         output.objects([row | {"attempts": attempts}], as_json=True)
         return
@@ -231,12 +231,12 @@ def _change(ctx: typer.Context, word: str, selection: Selection) -> None:
         )
     rows = [
         {
-            "letter": one.id,
-            "to": one.letter.address,
-            "follow_up": one.follow_up,
-            "state": one.state.value,
+            "letter": queued.id,
+            "to": queued.letter.address,
+            "follow_up": queued.follow_up,
+            "state": queued.state.value,
         }
-        for one in changed
+        for queued in changed
     ]
     output.objects(rows, as_json=context.invocation(ctx).json)
     if not context.invocation(ctx).json:
@@ -259,8 +259,10 @@ def _selection(
 
 
 def _tell(resting: Any) -> None:
-    for one in resting:
+    for account_rest in resting:
+        until = account_rest.until.isoformat(timespec="seconds")
+        since = account_rest.since.isoformat(timespec="seconds")
         output.line(
-            f"account {one.account} rests until {one.until.isoformat(timespec='seconds')}, since "
-            f"{one.since.isoformat(timespec='seconds')} and {one.failures} tries: {one.words}"
+            f"account {account_rest.account} rests until {until}, since {since}"
+            f" and {account_rest.failures} tries: {account_rest.words}"
         )

@@ -31,12 +31,12 @@ def read_now(
     with closing(context.store(effective)) as store:
         wishes = reading.ask(store, effective, account, datetime.now(UTC))
         until = time.monotonic() + SECONDS
-        while (left := reading.unmet(store, wishes)) and time.monotonic() < until:
+        while (unmet := reading.unmet(store, wishes)) and time.monotonic() < until:
             time.sleep(0.2)
-        if left:
+        if unmet:
             context.tell_troubles(store, effective)
             raise GatewayError(
-                f"not looked into within {SECONDS:g} s: {', '.join(left)} (is invite-gateway run"
+                f"not looked into within {SECONDS:g} s: {', '.join(unmet)} (is invite-gateway run"
                 " there? doctor says whether the mailbox can be read)"
             )
     if context.invocation(ctx).json:

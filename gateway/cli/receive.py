@@ -39,10 +39,10 @@ def receive(ctx: typer.Context, files: Files, at: At = "") -> None:
 
     effective, when = context.settings(ctx), _time(at)
     unread = list[Path]()
-    with closing(context.store(effective, create=True)) as store, output.bar() as told:
+    with closing(context.store(effective, create=True)) as store, output.bar() as progress:
         processor = process.Processor(store, effective)
         rows = _received(processor, files, when, unread)
-        shown = _counted(rows, told)
+        shown = _counted(rows, progress)
         as_json = context.invocation(ctx).json
         output.objects(shown, as_json=as_json, columns=COLUMNS, otherwise="no message")
     if unread:
@@ -59,12 +59,13 @@ def _received(
 
     now = datetime.now(UTC)
     for path in files:
-        found = iter(mails.read(path, when, now))
+        received = iter(mails.read(path, when, now))
         try:
-            while part := list(islice(found, BATCH)):
-                results = processor.receive([one.received for one in part])
+            while part := list(islice(received, BATCH)):
+                results = processor.receive([file_mail.received for file_mail in part])
                 yield from (
-                    _row(one.file, result) for one, result in zip(part, results, strict=True)
+                    _row(file_mail.file, result)
+                    for file_mail, result in zip(part, results, strict=True)
                 )
         except GatewayError as error:
             unread.append(path)
@@ -72,10 +73,10 @@ def _received(
 
 
 def _counted(
-    rows: Iterator[dict[str, Any]], told: Callable[[str, int, int], None]
+    rows: Iterator[dict[str, Any]], progress: Callable[[str, int, int], None]
 ) -> Iterator[dict[str, Any]]:
     for number, row in enumerate(rows, 1):
-        told("messages", number, 0)
+        progress("messages", number, 0)
         yield row
 
 
@@ -106,9 +107,9 @@ def explain(ctx: typer.Context, files: Explained, at: At = "") -> None:
                 desk = review.Desk(store, effective, processor.again, "", now)
                 _show(*_kept(desk, int(str(path))), as_json)
                 continue
-            for found in mails.read(path, when, now):
-                result = processor.explain(found.received)
-                _show(_row(found.file, result), result, as_json)
+            for file_mail in mails.read(path, when, now):
+                result = processor.explain(file_mail.received)
+                _show(_row(file_mail.file, result), result, as_json)
 
 
 def _kept(desk: Desk, number: int) -> tuple[dict[str, Any], Result]:
@@ -117,19 +118,19 @@ def _kept(desk: Desk, number: int) -> tuple[dict[str, Any], Result]:
     from gateway.answer import facts
     from gateway.inbound import process
 
-    kept, now = review.show(desk, number).kept, review.foretell(desk, number)
+    recorded, now = review.show(desk, number).kept, review.foretell(desk, number)
     if now is not None:
         result = process.Result(now.after, now.reason, now.told, now.rules)
     else:
         result = process.Result(
-            kept.outcome,
-            kept.reason,
+            recorded.outcome,
+            recorded.reason,
             (),
-            tuple(facts.Rule(*rule) for rule in kept.detail.get("rules", ())),
+            tuple(facts.Rule(*rule) for rule in recorded.detail.get("rules", ())),
         )
     row = _row(f"message {number}", result)
     return row | (
-        {"follow_up": kept.follow_up, "address": kept.from_address} if now is None else {}
+        {"follow_up": recorded.follow_up, "address": recorded.from_address} if now is None else {}
     ), result
 
 
@@ -141,25 +142,28 @@ def _show(row: dict[str, Any], result: Result, as_json: bool) -> None:
     output.line(f"{row['file']}: {row['outcome']}: {row['reason']}")
     for at, rule in enumerate(result.rules, 1):
         output.line(f"  {at}. {rule.name}: {rule.text}")
-    for one in result.told:
-        conclusion = one.answer.conclusion
-        whom = one.participant or one.answer.address or "nobody known"
-        instance = f" for {output.text(_instance(one))}" if one.answer.date is not None else ""
-        change = f"{one.before} → {one.after}" if one.participant is not None else "no row"
+    for answered in result.told:
+        answer = answered.answer
+        conclusion = answer.conclusion
+        whom = answered.participant or answer.address or "nobody known"
+        instance = "" if answer.date is None else f" for {output.text(_instance(answered))}"
+        change = f"{answered.before} → {answered.after}"
+        if answered.participant is None:
+            change = "no row"
         output.line(
             f"  {whom}{instance}: {conclusion.outcome}:"
             f" {conclusion.reason or 'nothing more to say'} ({change})"
         )
 
 
-def _instance(one: Told) -> str:
+def _instance(answered: Told) -> str:
     from gateway.store import codec
 
-    return codec.moment(one.answer.date)
+    return codec.moment(answered.answer.date)
 
 
 def _row(file: str, result: Result) -> dict[str, Any]:
-    lines = [_answer(one) for one in result.told]
+    lines = [_answer(answered) for answered in result.told]
     outcome = result.outcome.value if result.outcome else None
     first = min(
         lines,
@@ -172,23 +176,23 @@ def _row(file: str, result: Result) -> dict[str, Any]:
     return row | ({"answers": lines} if len(lines) > 1 else {})
 
 
-def _answer(one: Told | None) -> dict[str, Any]:
+def _answer(answered: Told | None) -> dict[str, Any]:
     from gateway.store import codec
 
-    if one is None:
+    if answered is None:
         return dict.fromkeys(
             ("follow_up", "participant", "address", "instance", "before", "after", "comment")
         )
-    answer, conclusion = one.answer, one.answer.conclusion
+    answer, conclusion = answered.answer, answered.answer.conclusion
     line: dict[str, Any] = {
         "outcome": conclusion.outcome.value,
         "reason": conclusion.reason,
         "follow_up": answer.follow_up or None,
-        "participant": one.participant,
+        "participant": answered.participant,
         "address": answer.address,
         "instance": codec.moment(answer.date) or None,
-        "before": one.before or None,
-        "after": one.after or None,
+        "before": answered.before or None,
+        "after": answered.after or None,
         "comment": conclusion.comment,
     }
     if conclusion.proposal is not None:

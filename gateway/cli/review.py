@@ -1,8 +1,8 @@
-"""`invite-gateway review`: what waits for a person, and his decisions (contract.md §2).
+"""`invite-gateway review`: what waits for a person, and their decisions (contract.md §2).
 
 Security: everything shown comes from strangers and is escaped; tokens in addresses of ours are cut.
-Whoever may run this command may override trust, one message at a time; the journal keeps the name
-of his operating-system account.
+Who may run this command may override trust, one message at a time; the journal keeps the name of
+their operating-system account.
 """
 
 from __future__ import annotations
@@ -57,14 +57,14 @@ def list_(ctx: typer.Context, follow_up: FollowUp = None) -> None:
     from gateway.actions import case, review, review_rows
 
     with _desk(ctx) as desk:
-        rows = [review_rows.message(one) for one in review.waiting(desk.store, follow_up)]
+        rows = [review_rows.message(message) for message in review.waiting(desk.store, follow_up)]
         rows += [_asked(request) for request in review.requests(desk.store, follow_up)]
         rows = [case.without_tokens(row, desk.bench.mailboxes) for row in rows]
     rows.sort(key=lambda row: row["arrived"])
     as_json = context.invocation(ctx).json
     if not as_json:
         for row in rows:
-            row["claims"] = "; ".join(_claim(one) for one in row["claims"])
+            row["claims"] = "; ".join(_claim(claim) for claim in row["claims"])
             row["question"] = row["question"] or row["reason"]
     output.objects(rows, as_json=as_json, columns=COLUMNS, otherwise="nothing waits")
 
@@ -80,7 +80,11 @@ def show(ctx: typer.Context, number: Number) -> None:
     with _desk(ctx) as desk:
         if proposed:
             row = next(
-                (_asked(one) for one in review.requests(desk.store) if one.proposal.id == which),
+                (
+                    _asked(request)
+                    for request in review.requests(desk.store)
+                    if request.proposal.id == which
+                ),
                 None,
             )
             if row is None:
@@ -122,8 +126,8 @@ def apply(
             "--as",
             metavar="PARTICIPANT",
             help=(
-                "It is this participant's answer, whatever trust says: his key, his address, or"
-                " FOLLOW_UP/KEY; of one date: KEY/DATE."
+                "It is this participant's answer, whatever trust says: their key, their address,"
+                " or FOLLOW_UP/KEY; of one date: KEY/DATE."
             ),
         ),
     ] = "",
@@ -131,7 +135,7 @@ def apply(
         bool,
         typer.Option(
             "--add",
-            help="It is nobody's who was invited: invite whoever answered, and take his answer.",
+            help="It is nobody's who was invited: invite the sender, and take their answer.",
         ),
     ] = False,
 ) -> None:
@@ -160,7 +164,7 @@ def _check_override(all_matching: bool, named: str, add: bool) -> None:
         )
     if named and add:
         raise typer.BadParameter(
-            "--as says that he was invited, --add that he was not", param_hint="--as"
+            "--as says that they were invited, --add that they were not", param_hint="--as"
         )
 
 
@@ -289,7 +293,7 @@ def known(ctx: typer.Context) -> None:
     from gateway.store import known as addresses
 
     with _desk(ctx) as desk, desk.store.read() as connection:
-        rows = [review_rows.learned(one) for one in addresses.learned(connection)]
+        rows = [review_rows.learned(learned) for learned in addresses.learned(connection)]
     as_json = context.invocation(ctx).json
     output.objects(rows, as_json=as_json, otherwise="no address was learned")
 
@@ -312,12 +316,12 @@ def _desk(ctx: typer.Context) -> Iterator[Desk]:
 
 def _number(text: str) -> tuple[bool, int]:
     """Whether a proposal is meant, and the number."""
-    found = NUMBER.fullmatch(text)
-    if found is None:
+    match = NUMBER.fullmatch(text)
+    if match is None:
         raise typer.BadParameter(
             f"{text!r} is no number like 12, nor one of a proposal like p12", param_hint="N"
         )
-    return found[1] == "p", int(found[2])
+    return match[1] == "p", int(match[2])
 
 
 def _outcome(word: str) -> Outcome | None:
@@ -325,25 +329,25 @@ def _outcome(word: str) -> Outcome | None:
 
     if not word:
         return None
-    if word not in {one.value for one in REVIEW}:
+    if word not in {outcome.value for outcome in REVIEW}:
         raise typer.BadParameter(
             f"{word!r} is none of {', '.join(sorted(REVIEW))}", param_hint="--outcome"
         )
     return Outcome(word)
 
 
-def _claim(one: dict[str, Any]) -> str:
-    instance = f" for {one['instance']}" if one["instance"] else ""
-    return f"{one['reply'] or 'no answer'}{instance}" + (
-        f" “{one['comment']}”" if one["comment"] else ""
+def _claim(claim: dict[str, Any]) -> str:
+    instance = f" for {claim['instance']}" if claim["instance"] else ""
+    return f"{claim['reply'] or 'no answer'}{instance}" + (
+        f" “{claim['comment']}”" if claim["comment"] else ""
     )
 
 
-def _asked(one: Request) -> dict[str, Any]:
+def _asked(request: Request) -> dict[str, Any]:
     """A request for another time, with what can be done."""
     from gateway.actions import review_rows
 
-    row = review_rows.request(one)
+    row = review_rows.request(request)
     commands = [f"invite-gateway review {verb} {row['number']}" for verb in ("apply", "reject")]
     return row | {"commands": commands}
 
@@ -387,8 +391,8 @@ def _show(row: dict[str, Any]) -> None:
             output.line(f"  {name.replace('_', '-')}: {row[name]}")
     if row.get("unlearnable"):
         output.line(f"  its sender cannot be learned as the same person: {row['unlearnable']}")
-    for one in row["claims"]:
-        output.line(f"  claims: {_claim(one)}")
+    for claim in row["claims"]:
+        output.line(f"  claims: {_claim(claim)}")
     for at, rule in enumerate(row.get("rules", ()), 1):
         output.line(f"  rule {at}, {rule['rule']}: {rule['text']}")
     for step in row.get("history", ()):
@@ -407,36 +411,37 @@ def _show(row: dict[str, Any]) -> None:
         output.line(f"  {command}")
 
 
-def _decided(ctx: typer.Context, one: Proposal, new: bool, word: str) -> None:
+def _decided(ctx: typer.Context, proposal: Proposal, new: bool, word: str) -> None:
     from gateway.actions import review_rows
 
-    row = review_rows.decided(one, word, is_news=new)
+    row = review_rows.decided(proposal, word, is_news=new)
     _say(
         ctx,
         row,
-        f"p{one.id}: {one.follow_up}, {row['proposed_start']}: {word}"
+        f"p{proposal.id}: {proposal.follow_up}, {row['proposed_start']}: {word}"
         + ("" if new else " before; nothing changed"),
     )
 
 
-def _tell(ctx: typer.Context, one: Settled) -> None:
+def _tell(ctx: typer.Context, settled: Settled) -> None:
     """What became of one message. Exit 1 when it still waits."""
     from gateway.actions import review_rows
 
-    row = review_rows.settled(one)
+    row = review_rows.settled(settled)
     if context.invocation(ctx).json:
         output.objects([row], as_json=True)
-    elif one.repeated:
-        output.line(f"{one.number}: {one.after}: {one.reason} (done before; nothing changed)")
-    else:
+    elif settled.repeated:
         output.line(
-            f"{one.number}: {f'{one.before} →' if one.done else 'still'} {one.after}: {one.reason}"
+            f"{settled.number}: {settled.after}: {settled.reason} (done before; nothing changed)"
         )
-        for told in row["answers"]:
-            output.line(f"  {told['participant']}: {told['before']} → {told['after']}")
-        for rule in one.rules if not one.done else ():
+    else:
+        before = f"{settled.before} →" if settled.done else "still"
+        output.line(f"{settled.number}: {before} {settled.after}: {settled.reason}")
+        for answer in row["answers"]:
+            output.line(f"  {answer['participant']}: {answer['before']} → {answer['after']}")
+        for rule in settled.rules if not settled.done else ():
             output.line(f"  {rule.name}: {rule.text}")
-    if not one.done:
+    if not settled.done:
         raise typer.Exit(1)
 
 

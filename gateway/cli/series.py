@@ -78,7 +78,7 @@ def split(
             if text is not None:
                 changes[column] = columns.instant(series.moment(connection, key, text, effective))
         first = series.moment(connection, key, at, effective, day=True)
-        made = series.split(
+        divided = series.split(
             connection,
             key,
             series.From(first, changes),
@@ -86,14 +86,16 @@ def split(
             datetime.now(UTC),
             context.user(),
         )
-    lost = [{"key": one.key, "date": codec.moment(one.date)} for one in made.lost]
+    lost = [
+        {"key": lost_date.key, "date": codec.moment(lost_date.date)} for lost_date in divided.lost
+    ]
     output.objects(
-        [{"follow_up": key, "continued_by": made.key, "lost": lost}],
+        [{"follow_up": key, "continued_by": divided.key, "lost": lost}],
         as_json=as_json,
         columns=("follow_up", "continued_by"),
     )
     for row in () if as_json else lost:
         context.complain(
-            f"{row['key']} was invited to {row['date']} alone, which {made.key} does not have: that"
-            " is cancelled"
+            f"{row['key']} was invited to {row['date']} alone, which {divided.key} does not have:"
+            " that is cancelled"
         )

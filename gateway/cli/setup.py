@@ -63,9 +63,9 @@ def setup(
     """
     from gateway.setup import presets
 
-    known = presets.read()
+    by_name = presets.read()
     if preset == "list":
-        _list(known)
+        _list(by_name)
         return
     is_asking = sys.stdin.isatty()
     flags = {
@@ -84,41 +84,41 @@ def setup(
         **_secret("store.password", store_password_file),
         **_secret("oauth.client_secret", client_secret_file),
     }
-    said = _Said(_preset(known, preset, is_asking), flags, secrets, is_asking)
-    made = said.settled(check=check)
-    _write(made, folder, may_replace=lambda names: force or _may_replace(names, is_asking))
-    _tell_what_is_left(made, folder)
+    said = _Said(_preset(by_name, preset, is_asking), flags, secrets, is_asking)
+    planned = said.settled(check=check)
+    _write(planned, folder, may_replace=lambda names: force or _may_replace(names, is_asking))
+    _tell_what_is_left(planned, folder)
 
 
-def _list(known: Mapping[str, Preset]) -> None:
-    output.table([{"preset": one.name, "for": one.title} for one in known.values()])
+def _list(by_name: Mapping[str, Preset]) -> None:
+    output.table([{"preset": preset.name, "for": preset.title} for preset in by_name.values()])
 
 
 def _may_replace(names: str, is_asking: bool) -> bool:
     return is_asking and typer.confirm(f"Write over {names}?", default=False)
 
 
-def _write(made: Plan, folder: Path, may_replace: Callable[[str], bool]) -> None:
+def _write(planned: Plan, folder: Path, may_replace: Callable[[str], bool]) -> None:
     from gateway.cli import config
     from gateway.setup import files, plan
 
-    taken = ", ".join(map(str, files.there(folder, made.secrets)))
+    taken = ", ".join(map(str, files.there(folder, planned.secrets)))
     if taken and not may_replace(taken):
         raise GatewayError(f"{taken} is there already; --force writes over it")
-    for place in files.write(folder, plan.text(made, config.toml), made.secrets):
+    for place in files.write(folder, plan.text(planned, config.toml), planned.secrets):
         output.line(f"written: {place}")
 
 
-def _preset(known: Mapping[str, Preset], name: str, is_asking: bool) -> Preset:
+def _preset(by_name: Mapping[str, Preset], name: str, is_asking: bool) -> Preset:
     from gateway.setup.presets import USUAL
 
     if not name and is_asking:
-        _list(known)
+        _list(by_name)
         name = typer.prompt("Which kind of mail server", default=USUAL)
     name = name or USUAL
-    if name not in known:
-        raise typer.BadParameter(f"there are {', '.join(known)}", param_hint="--preset")
-    return known[name]
+    if name not in by_name:
+        raise typer.BadParameter(f"there are {', '.join(by_name)}", param_hint="--preset")
+    return by_name[name]
 
 
 def _others(said: list[str] | tuple[str, ...]) -> dict[str, Any]:
@@ -126,10 +126,10 @@ def _others(said: list[str] | tuple[str, ...]) -> dict[str, Any]:
     import tomllib
 
     values = {}
-    for one in said:
-        name, separator, value = one.partition("=")
+    for setting in said:
+        name, separator, value = setting.partition("=")
         if not separator or "." not in name:
-            raise typer.BadParameter(f"{one!r}: expected SECTION.KEY=VALUE", param_hint="--set")
+            raise typer.BadParameter(f"{setting!r}: expected SECTION.KEY=VALUE", param_hint="--set")
         try:
             values[name.strip()] = tomllib.loads(f"x = {value}")["x"]
         except tomllib.TOMLDecodeError:
@@ -163,9 +163,9 @@ class _Said:
         from gateway.setup import plan
 
         while True:
-            made = plan.made(self.preset, *self._completed())
-            if not check or _is_well(made):
-                return made
+            planned = plan.made(self.preset, *self._completed())
+            if not check or _is_well(planned):
+                return planned
             if not (self.is_asking and typer.confirm("Say it once more?", default=True)):
                 raise GatewayError("nothing was written; --no-check writes it all the same")
 
@@ -202,35 +202,35 @@ class _Said:
 
     def _held(self, settings: Mapping[str, Any], *, is_open: bool) -> dict[str, str]:
         """`is_open`: the SMTP server takes letters without a sign-in."""
-        wanted = _secrets_wanted(settings)
-        held = dict(self.secrets)
-        if is_open and "smtp.password" in wanted:
-            wanted.remove("smtp.password")
-            held.pop("smtp.password", None)
-        for name in wanted:
-            if name not in held and not self.is_asking:
+        names = _secrets_wanted(settings)
+        secrets = dict(self.secrets)
+        if is_open and "smtp.password" in names:
+            names.remove("smtp.password")
+            secrets.pop("smtp.password", None)
+        for name in names:
+            if name not in secrets and not self.is_asking:
                 raise typer.BadParameter("is needed", param_hint=_flag(f"{name}_file"))
-            if name not in held:
-                held[name] = _hidden(name, held)
-        return held
+            if name not in secrets:
+                secrets[name] = _hidden(name, secrets)
+        return secrets
 
 
 def _secrets_wanted(settings: Mapping[str, Any]) -> list[str]:
     sections = [name for name in ("smtp", "imap") if settings[name].get("sign_in") != "xoauth2"]
-    wanted = [f"{name}.password" for name in sections]
+    names = [f"{name}.password" for name in sections]
     if "client_secret_file" in settings.get("oauth", {}):
-        wanted.append("oauth.client_secret")
-    return wanted
+        names.append("oauth.client_secret")
+    return names
 
 
-def _hidden(name: str, held: Mapping[str, str]) -> str:
+def _hidden(name: str, secrets: Mapping[str, str]) -> str:
     """Asked for until something is said. By getpass: typer asks before it hides, and drops what is
     typed between.
     """
     section, _, key = name.partition(".")
-    if name == "imap.password" and "smtp.password" in held:
+    if name == "imap.password" and "smtp.password" in secrets:
         said = getpass.getpass("IMAP password (empty: the same): ")
-        return said or held["smtp.password"]
+        return said or secrets["smtp.password"]
     while not (said := getpass.getpass(f"{section.upper()} {key.replace('_', ' ')}: ")):
         output.line("it is needed")
     return said
@@ -246,15 +246,15 @@ def _flag(name: str) -> str:
     return flags.get(name, f"--set {name}=")
 
 
-def _is_well(made: Plan) -> bool:
+def _is_well(planned: Plan) -> bool:
     """Try it as it would be, with the secrets themselves instead of their files."""
     from gateway import settings
     from gateway.health import State
 
     overrides: dict[str, dict[str, Any]] = {
-        section: dict(values) for section, values in made.settings.items()
+        section: dict(values) for section, values in planned.settings.items()
     }
-    for secret in made.secrets:
+    for secret in planned.secrets:
         section, _, key = secret.file.partition("-")
         overrides[section].pop(f"{key.replace('-', '_')}_file")
         overrides[section][key.replace("-", "_")] = secret.value
@@ -275,11 +275,11 @@ async def _tried(effective: Any) -> list[Condition]:
     return [line async for line in examination.of_servers(effective)]
 
 
-def _tell_what_is_left(made: Plan, folder: Path) -> None:
+def _tell_what_is_left(planned: Plan, folder: Path) -> None:
     option = "" if folder == context.USUAL.parent else f" --config {folder / 'gateway.toml'}"
-    steps = [*(f"at the mail server: {todo}" for todo in made.preset.todo)]
-    steps.append(f"all of it: docs/mailboxes.md#{made.preset.page}")
-    if not made.is_sqlite:
+    steps = [*(f"at the mail server: {todo}" for todo in planned.preset.todo)]
+    steps.append(f"all of it: docs/mailboxes.md#{planned.preset.page}")
+    if not planned.is_sqlite:
         steps.append(f"invite-gateway{option} db upgrade")
     steps += [
         f"invite-gateway{option} config unit --install && systemctl enable --now invite-gateway",

@@ -102,8 +102,8 @@ def _tell(
         }
         output.objects([row], as_json=True)
     else:
-        left = "is withdrawn, and nothing is left" if is_gone else "will be withdrawn when it can"
-        output.line(f"the invitation {left}")
+        end = "is withdrawn, and nothing is left" if is_gone else "will be withdrawn when it can"
+        output.line(f"the invitation {end}")
     if not is_answered:
         context.tell_troubles(store, effective)
         raise GatewayError(

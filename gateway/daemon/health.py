@@ -106,7 +106,7 @@ class Monitor:
 
     async def _look(self) -> None:
         await self._look_at_disks()
-        seen = [one for one in self._seen.conditions() if one.subject != STORE]
+        seen = [condition for condition in self._seen.conditions() if condition.subject != STORE]
         own = [*seen, *self._board.conditions()]
         if self._leaving:
             return
@@ -123,7 +123,9 @@ class Monitor:
         if elsewhere is not None:
             self._elsewhere = elsewhere
         # Nothing is told here that others cannot read yet, except of the store itself.
-        about_store = [one for one in self._seen.conditions() if one.subject == STORE]
+        about_store = [
+            condition for condition in self._seen.conditions() if condition.subject == STORE
+        ]
         self._tell([*about_store, *own, *self._elsewhere])
 
     def _use_store(
@@ -161,8 +163,8 @@ class Monitor:
         await asyncio.wait([self._asking], timeout=troubles.PATIENCE_SECONDS)
         if not self._asking.done():
             return
-        found = self._asking.result()
-        bad = {condition.subject: condition for condition in found}
+        troubled = self._asking.result()
+        bad = {condition.subject: condition for condition in troubled}
         for what, _ in self._places:
             subject = f"disk of the {what}"
             if subject in bad:
@@ -175,18 +177,18 @@ class Monitor:
         if not why:
             self._seen.clear(STORE)
             return
-        before = [one for one in self._seen.conditions() if one.subject == STORE]
+        before = [condition for condition in self._seen.conditions() if condition.subject == STORE]
         began = before[0].since if before else None
         self._seen.report(health.store(why, began or now, now))
 
     def _tell(self, now_true: Sequence[Condition]) -> None:
         before = _by_subject(self._troubles)
         self._troubles = health.troubles(now_true)
-        for subject, one in _by_subject(self._troubles).items():
-            known = before.pop(subject, None)
-            if known is None or known.state is not one.state:
-                level = log.error if one.state is State.FAILED else log.warning
-                level("trouble", subject=subject, words=one.words)
+        for subject, trouble in _by_subject(self._troubles).items():
+            before_now = before.pop(subject, None)
+            if before_now is None or before_now.state is not trouble.state:
+                level = log.error if trouble.state is State.FAILED else log.warning
+                level("trouble", subject=subject, words=trouble.words)
         for subject, gone in before.items():
             log.info("trouble is over", subject=subject, since=gone.since)
         if (status := self.status()) != self._status:
@@ -195,7 +197,7 @@ class Monitor:
 
     def _checks(self) -> list[Condition]:
         """Every check, those that are well without words."""
-        bad = {one.subject for one in self._troubles}
+        bad = {trouble.subject for trouble in self._troubles}
         return [
             *self._troubles,
             *(
@@ -253,7 +255,7 @@ def _places(store: Store) -> list[tuple[str, Path | int]]:
 
 
 def _number(stream: object) -> int | None:
-    """The number of an open file, None for what is no regular file."""
+    """The number of an open file; None if it is not a regular one."""
     try:
         number: int = stream.fileno()  # type: ignore[attr-defined]
         return number if stat.S_ISREG(os.fstat(number).st_mode) else None

@@ -38,14 +38,14 @@ async def run(jobs: Sequence[Job], stop: asyncio.Event, board: health.Board | No
     """Let the jobs tick until `stop` is set; returns when the ticks under way have ended. `board`:
     told of jobs whose last run failed.
     """
-    told = board or health.Board()
+    own_board = board or health.Board()
     # Without misfire_grace_time=None, APScheduler 3 skips a tick after the loop was held up for
     # more than a second.
     scheduler = AsyncIOScheduler(
         timezone=UTC,
         job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
     )
-    ticks = [_Tick(job, stop, told, scheduler) for job in jobs]
+    ticks = [_Tick(job, stop, own_board, scheduler) for job in jobs]
     for tick in ticks:
         scheduler.add_job(
             tick.run,

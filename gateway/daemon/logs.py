@@ -136,9 +136,9 @@ class Hide:
         if value is None or isinstance(value, bool | int | float):
             return value
         if isinstance(value, dict):
-            return {str(inner): self._value(str(inner), one) for inner, one in value.items()}
+            return {str(inner): self._value(str(inner), part) for inner, part in value.items()}
         if isinstance(value, list | tuple | set | frozenset):
-            return [self._value(key, one) for one in value]
+            return [self._value(key, part) for part in value]
         if key in ("exception", "stack"):
             # The bar in front of every further line tells it from a line of its own, whatever an
             # error message says.

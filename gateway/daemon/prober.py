@@ -68,9 +68,13 @@ class Prober:
             self._retold = now
             await asyncio.to_thread(probing.retell, self._store, self._settings, self._name, now)
         state = await asyncio.to_thread(probing.state, self._store, self._name)
-        one = state.under_way
-        if one is not None and one.sent is not None and one.sent <= now - self._patience:
-            await self._miss(one, now)
+        under_way = state.under_way
+        if (
+            under_way is not None
+            and under_way.sent is not None
+            and under_way.sent <= now - self._patience
+        ):
+            await self._miss(under_way, now)
         begun = await asyncio.to_thread(
             probing.begin,
             self._store,
@@ -84,13 +88,13 @@ class Prober:
             self._starting = False
             await send(self._store, self._settings, self._name, begun)
 
-    async def _miss(self, one: Probe, now: datetime) -> None:
+    async def _miss(self, missing: Probe, now: datetime) -> None:
         """Its time is over: lost, if it does not lie in the mailbox."""
         if self._unread_until is not None and now < self._unread_until:
             return
         secret = await asyncio.to_thread(meta.secret_of, self._store)
         try:
-            sighting = await lookout.look(self._settings, self._name, secret, one.mark)
+            sighting = await lookout.look(self._settings, self._name, secret, missing.mark)
         except (imap_wire.MailboxError, ConfigurationError) as error:
             refused = isinstance(error, imap.SignInRefused)
             self._unread_until = now + (REFUSED if refused else max(self._patience, UNREAD))
@@ -100,7 +104,7 @@ class Prober:
                 reason=str(error),
             )
             return
-        await asyncio.to_thread(judge, self._store, self._settings, self._name, one, sighting)
+        await asyncio.to_thread(judge, self._store, self._settings, self._name, missing, sighting)
 
 
 async def roundtrip(store: Store, settings: Settings, name: str) -> Sequence[Condition]:
@@ -109,25 +113,25 @@ async def roundtrip(store: Store, settings: Settings, name: str) -> Sequence[Con
     """
     loop = asyncio.get_running_loop()
     now = datetime.now(UTC)
-    one = await asyncio.to_thread(
+    begun = await asyncio.to_thread(
         probing.begin, store, settings, name, now, starting=False, asked=True
     )
-    assert one is not None  # whoever asks gets one
-    failed = await send(store, settings, name, one)
+    assert begun is not None  # a probe that is asked for is begun
+    failed = await send(store, settings, name, begun)
     if failed is None:
         until = loop.time() + min(ROUNDTRIP_SECONDS, settings.inbound.probe_seconds)
-        await _wait(store, settings, name, one, until)
+        await _wait(store, settings, name, begun, until)
     account, authserv_id = accounts.configured(settings)[name], settings.policy.authserv_id
     state = await asyncio.to_thread(probing.state, store, name)
     shown = probing.findings(name, account, authserv_id, state)
-    if failed is None or (state.result is not None and state.result.probe == one):
+    if failed is None or (state.result is not None and state.result.probe == begun):
         return shown
     # What is known is from an earlier probe, which this one did not get to ask again.
     return [*probing.findings(name, account, authserv_id, State(result=failed)), *shown]
 
 
-async def _wait(store: Store, settings: Settings, name: str, one: Probe, until: float) -> None:
-    """Until the probe has ended: by whoever reads the mailbox, or by looks of our own."""
+async def _wait(store: Store, settings: Settings, name: str, pending: Probe, until: float) -> None:
+    """Until the probe has ended: by the gateway that reads the mailbox, or by looks of our own."""
     loop = asyncio.get_running_loop()
     secret = await asyncio.to_thread(meta.secret_of, store)
     wait = 1.0
@@ -135,23 +139,23 @@ async def _wait(store: Store, settings: Settings, name: str, one: Probe, until: 
         look_at = min(loop.time() + wait, until)
         while loop.time() < look_at:
             state = await asyncio.to_thread(probing.state, store, name)
-            if state.under_way is None or state.under_way.mark != one.mark:
+            if state.under_way is None or state.under_way.mark != pending.mark:
                 return
             await asyncio.sleep(min(0.5, max(0.0, look_at - loop.time())))
-        sighting = await lookout.look(settings, name, secret, one.mark)
+        sighting = await lookout.look(settings, name, secret, pending.mark)
         if sighting is not None or loop.time() >= until:
-            await asyncio.to_thread(judge, store, settings, name, one, sighting)
+            await asyncio.to_thread(judge, store, settings, name, pending, sighting)
             return
         wait *= 2
 
 
-async def send(store: Store, settings: Settings, name: str, one: Probe) -> Result | None:
+async def send(store: Store, settings: Settings, name: str, pending: Probe) -> Result | None:
     """Hand a probe to the account's server. Returns how it ended; None where it may come back
     now.
     """
     account = accounts.configured(settings)[name]
     try:
-        receipt = await _hand_over(name, account, one)
+        receipt = await _hand_over(name, account, pending)
     except ConfigurationError as error:
         end, words = End.UNSENT, str(error)
     else:
@@ -160,19 +164,19 @@ async def send(store: Store, settings: Settings, name: str, one: Probe) -> Resul
         # Without an answer to the final dot nobody knows; then it may come.
         unsure = receipt.step is receipts.Step.BODY and receipt.code is None
         if verdict is Verdict.SENT or unsure:
-            await asyncio.to_thread(probing.sent, store, name, one, datetime.now(UTC))
+            await asyncio.to_thread(probing.sent, store, name, pending, datetime.now(UTC))
             log.info("probe sent", account=name, answer=words)
             return None
         end = End.REFUSED if verdict is Verdict.REFUSED else End.UNSENT
     log.warning("probe not taken", account=name, end=end.value, answer=words)
     now = datetime.now(UTC)
-    result = Result(one, end, now, words)
+    result = Result(pending, end, now, words)
     await asyncio.to_thread(probing.ended, store, settings, name, result)
     return result
 
 
 def judge(
-    store: Store, settings: Settings, name: str, one: Probe, sighting: probe.Sighting | None
+    store: Store, settings: Settings, name: str, pending: Probe, sighting: probe.Sighting | None
 ) -> None:
     """Record what a look into the mailbox showed of a probe whose time is over."""
     now = datetime.now(UTC)
@@ -180,18 +184,18 @@ def judge(
         with store.write() as connection:
             probing.came(connection, settings, sighting, now)
         return
-    log.warning("probe lost", account=name, sent=one.sent)
-    probing.ended(store, settings, name, Result(one, End.SILENT, now))
+    log.warning("probe lost", account=name, sent=pending.sent)
+    probing.ended(store, settings, name, Result(pending, End.SILENT, now))
 
 
-async def _hand_over(name: str, account: Account, one: Probe) -> receipts.Receipt:
+async def _hand_over(name: str, account: Account, pending: Probe) -> receipts.Receipt:
     mailbox = account.mail.address
-    content = probe.letter(mailbox, one.address, one.mark, one.begun)
+    content = probe.letter(mailbox, pending.address, pending.mark, pending.begun)
     signer = accounts.signer(name, account)
     if signer is not None:
         content = signer.sign(content)
     # The envelope sender is the bare mailbox: a report to a sub-address would be lost as well.
-    submission = receipts.Submission(mailbox, one.address, content)
+    submission = receipts.Submission(mailbox, pending.address, content)
     async with smtp.Pool(
         account.smtp,
         password=configuration.secret(account.smtp, f"{accounts.section(name)}smtp"),

@@ -128,8 +128,8 @@ def _outbound(process: Process, _: Monitor) -> Sequence[supervise.Role]:
         ).run(stop)
 
     async def plan(stop: asyncio.Event) -> None:
-        told = [*planned.values(), *further, process.news]
-        await planner.run(process.store, process.settings, stop, told)
+        events = [*planned.values(), *further, process.news]
+        await planner.run(process.store, process.settings, stop, events)
 
     own = [supervise.Role(_named("sender", name), partial(send, name)) for name in planned]
     others = [

@@ -112,14 +112,14 @@ def _hearer(pipe: Connection, heard: asyncio.Event) -> Callable[[], None]:
 
     def hear() -> None:
         try:
-            told = json.loads(pipe.recv_bytes())
+            certificates = json.loads(pipe.recv_bytes())
         except BlockingIOError:
             return
         except (EOFError, OSError):  # it has ended
             asyncio.get_running_loop().remove_reader(pipe.fileno())
             return
         heard.set()
-        for server, end in told.items():
+        for server, end in certificates.items():
             metrics.CERTIFICATES[server] = datetime.fromisoformat(end)
 
     return hear

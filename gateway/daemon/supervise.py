@@ -79,10 +79,10 @@ async def supervise(
     Raises the `ConfigurationError` with which a role refused its first start.
     """
     refused: list[ConfigurationError] = []
-    kept = board or health.Board()
+    own_board = board or health.Board()
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(_keep(role, stop, waits, refused, kept), name=role.name)
+            group.create_task(_keep(role, stop, waits, refused, own_board), name=role.name)
             for role in roles
         ]
         group.create_task(_announce(roles, stop, status), name="announce")

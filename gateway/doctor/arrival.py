@@ -34,14 +34,14 @@ async def probe(servers: Servers) -> list[Condition]:
 async def authserv_id(servers: Servers) -> list[Condition]:
     """Whether our server says whom it has authenticated."""
     subject = health.subject(probing.AUTHSERV_ID, servers.name)
-    wanted = servers.patient.settings.policy.authserv_id
+    configured = servers.patient.settings.policy.authserv_id
     shown: list[Condition] = []
     if probing.applies(servers.account) and not await servers.patient.store_trouble():
         try:
             shown = [line for line in await servers.probe() if line.subject == subject]
         except GatewayError:
             shown = []  # `probe` has said why
-    if not wanted:
+    if not configured:
         words = "policy.authserv_id is not set: answers without a token are held"
         shown = shown or [Condition(subject, State.OK, words)]
         return [replace(line, state=State.WARNING) for line in shown]

@@ -61,16 +61,16 @@ async def examine(
     with closing(Store.configured(settings)) as store:
         patient = Patient(settings, file, store, roundtrip=roundtrip)
         for check in SITE:
-            made = asyncio.ensure_future(check(patient))
-            done, _ = await asyncio.wait([made], timeout=SILENT_SECONDS)
+            examined = asyncio.ensure_future(check(patient))
+            done, _ = await asyncio.wait([examined], timeout=SILENT_SECONDS)
             if not done and check is site.store:
                 yield Condition("store", State.WARNING, WAITS)
-            for line in await made:
+            for line in await examined:
                 yield line
         for name, account in accounts.configured(settings).items():
-            each = Servers(patient, name, account)
+            account_servers = Servers(patient, name, account)
             for look in ACCOUNT:
-                for line in await look(each):
+                for line in await look(account_servers):
                     yield line
 
 
@@ -79,8 +79,8 @@ async def of_servers(settings: Settings) -> AsyncIterator[Condition]:
     with closing(Store.configured(settings)) as store:
         patient = Patient(settings, None, store, roundtrip=False)
         for name, account in accounts.configured(settings).items():
-            each = Servers(patient, name, account)
+            account_servers = Servers(patient, name, account)
             for look in ACCOUNT:
                 if look not in (arrival.probe, arrival.authserv_id):
-                    for line in await look(each):
+                    for line in await look(account_servers):
                         yield line

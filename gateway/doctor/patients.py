@@ -123,13 +123,15 @@ class Servers:
         folders = dict.fromkeys((options.processed, options.review, options.ignored))
         try:
             async with lookout.session(self.name, self.account) as session:
-                missing = [one for one in folders if options.move and not await session.has(one)]
+                missing = [
+                    folder for folder in folders if options.move and not await session.has(folder)
+                ]
                 has_idle, certificate = session.offers("IDLE"), session.certificate
                 newest = await session.newest()
-                wanted = folders if self.patient.roundtrip and options.move else ()
-                is_tried = bool(wanted) and session.offers("UIDPLUS")
+                tried = folders if self.patient.roundtrip and options.move else ()
+                is_tried = bool(tried) and session.offers("UIDPLUS")
                 refusals, offset = list[str](), None
-                for folder in wanted if is_tried else ():
+                for folder in tried if is_tried else ():
                     began = datetime.now(UTC)
                     refusal, arrived = await session.trial(folder, _trial(self.account, began))
                     refusals += [refusal] if refusal else []
@@ -146,8 +148,8 @@ class Servers:
         if patient.roundtrip:
             return await prober.roundtrip(patient.store, patient.settings, self.name)
         state = await asyncio.to_thread(probing.state, patient.store, self.name)
-        wanted = patient.settings.policy.authserv_id
-        return probing.findings(self.name, self.account, wanted, state)
+        authserv_id = patient.settings.policy.authserv_id
+        return probing.findings(self.name, self.account, authserv_id, state)
 
 
 def _trouble(store: Store) -> str:

@@ -116,12 +116,12 @@ async def integrity(patient: Patient) -> list[Condition]:
     if await patient.store_trouble():
         return []
     try:
-        found = await asyncio.to_thread(migrate.damage, patient.store)
+        faults = await asyncio.to_thread(migrate.damage, patient.store)
     except StoreError as error:
-        found = [str(error)]
-    if not found:
+        faults = [str(error)]
+    if not faults:
         return [Condition("integrity", State.OK, "the store is sound at a quick look")]
-    return [Condition("integrity", State.FAILED, f"{fault}. See: db check") for fault in found]
+    return [Condition("integrity", State.FAILED, f"{fault}. See: db check") for fault in faults]
 
 
 async def disk(patient: Patient) -> list[Condition]:

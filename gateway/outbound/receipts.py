@@ -82,8 +82,8 @@ class Receipt:
 
 def enhanced(text: str) -> str:
     """The status code of RFC 3463 in a server's words, "" if they have none."""
-    found = _ENHANCED.match(text)
-    return (found[1] or found[2]) if found else ""
+    code = _ENHANCED.match(text)
+    return (code[1] or code[2]) if code else ""
 
 
 def one_line(text: str) -> str:

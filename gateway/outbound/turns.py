@@ -128,7 +128,7 @@ class Turns:
         """Give free turns to those who wait, one to each domain in rotation."""
         while self._used < self._limit:
             domain = next(
-                (one for one in self._waiting if self._busy[one] < self.window(one)), None
+                (name for name in self._waiting if self._busy[name] < self.window(name)), None
             )
             if domain is None:
                 return

@@ -104,12 +104,12 @@ class Sender:
             leases.release(connection, webhooks.LEASE, self._holder)
 
     async def _send(self, client: httpx2.AsyncClient, hook: Webhook, delivery: Delivery) -> None:
-        place, held = (hook.id, delivery.follow_up), self._held
+        place, lease = (hook.id, delivery.follow_up), self._held
         try:
             response = await post(client, hook, delivery, self._settings.webhooks.hosts)
             now = datetime.now(UTC)
             await asyncio.to_thread(
-                webhooks.settle, self._store, hook, delivery, response, now, held
+                webhooks.settle, self._store, hook, delivery, response, now, lease
             )
             facts = {
                 "webhook": hook.id,
@@ -123,7 +123,7 @@ class Sender:
             else:
                 log.warning("webhook not taken", words=response.words, **facts)
         except LeaseLost:
-            # Whoever has it now sends it once more, under the same webhook-id.
+            # The gateway that has it now sends it once more, under the same webhook-id.
             self._renewed = None
         finally:
             del self._under_way[place]
@@ -213,8 +213,8 @@ async def _addresses(target: rules.Target, allowed: Sequence[str]) -> list[str]:
     places are how one gets to such.
     """
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(target.host, target.port, type=1)  # SOCK_STREAM
-    addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
+    endpoints = await loop.getaddrinfo(target.host, target.port, type=1)  # SOCK_STREAM
+    addresses = list(dict.fromkeys(str(endpoint[4][0]) for endpoint in endpoints))
     for address in addresses:
         if rules.is_refused(target.host, address, allowed):
             raise InputError(
@@ -236,7 +236,7 @@ async def _beginning(response: httpx2.Response) -> str:
 def _line(text: str) -> str:
     """The first line of what was said, as it is shown to people."""
     line = next(iter(text.strip().splitlines()), "")
-    return "".join(one for one in line if one.isprintable())[:LONGEST_WORDS]
+    return "".join(character for character in line if character.isprintable())[:LONGEST_WORDS]
 
 
 def _pause(value: str) -> timedelta:

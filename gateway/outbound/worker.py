@@ -10,7 +10,7 @@ the first to try again, of another follow-up than the one that met the trouble w
 Letters that were refused in a row with the same words wait again. A letter that cannot be rendered
 or fails preflight is held with the reason: that is a fault of ours. While the store is away what
 was sent is remembered, and nothing more is begun. Limits: of each account so many letters are
-claimed at a time as `hand` says, of which `smtp.connections` are being sent; to one domain a share
+claimed at a time as `hand` says; `smtp.connections` of them are being sent; to one domain a share
 of both that grows while it answers, see `turns`.
 """
 
@@ -68,7 +68,7 @@ Sent = tuple[Queued, Settlement, Attempt | None]
 
 class Worker:
     """Sends the letters of one account. `gateway`: a name of its own in the store's leases. `due`
-    is set by whoever planned new ones.
+    is set when new ones were planned.
 
     Raises `ConfigurationError` where the account's key cannot be read, which is no thing to find
     out at the first letter.
@@ -114,9 +114,8 @@ class Worker:
         password = configuration.secret(self._account.smtp, f"{accounts.section(self._name)}smtp")
         tokens = accounts.tokens(self._name, self._account)
         tasks = set[asyncio.Task[Sent]]()
-        await self._kept(
-            deliveries.resume, self._store, self._name, datetime.now(UTC)
-        )  # whoever starts anew tries at once
+        # A sender that starts anew tries at once.
+        await self._kept(deliveries.resume, self._store, self._name, datetime.now(UTC))
         self._others_taken = await self._kept(deliveries.others_taken, self._store, self._name)
         async with (
             smtp.Pool(self._account.smtp, password=password, tokens=tokens) as pool,
@@ -125,16 +124,10 @@ class Worker:
             heartbeat = group.create_task(self._live())
             try:
                 while tasks or not stop.is_set():
-                    claimed = [] if stop.is_set() else await self._claim(len(tasks))
-                    self._in_hand.update(map(_domain, claimed))
-                    self._numbers.update(queued.id for queued in claimed)
-                    for queued, ready in zip(
-                        claimed,
-                        await asyncio.to_thread(self._prepare, claimed) if claimed else [],
-                        strict=True,
-                    ):
-                        tasks.add(task := group.create_task(self._send(pool, queued, ready, stop)))
+                    for queued, ready in await self._next(len(tasks), stop):
+                        task = group.create_task(self._send(pool, queued, ready, stop))
                         task.add_done_callback(lambda _: self._due.set())
+                        tasks.add(task)
                     # New letters are looked for while others are on their way: those may take
                     # minutes.
                     await waiting.first(
@@ -147,6 +140,20 @@ class Worker:
             finally:
                 heartbeat.cancel()
                 await self._leave()
+
+    async def _next(
+        self, under_way: int, stop: asyncio.Event
+    ) -> list[tuple[Queued, receipts.Submission | Settlement]]:
+        """Letters that are claimed now, each as it will leave or with what becomes of it."""
+        if stop.is_set():
+            return []
+        claimed = await self._claim(under_way)
+        self._in_hand.update(map(_domain, claimed))
+        self._numbers.update(queued.id for queued in claimed)
+        if not claimed:
+            return []
+        ready = await asyncio.to_thread(self._prepare, claimed)
+        return list(zip(claimed, ready, strict=True))
 
     async def _claim(self, in_hand: int) -> list[Queued]:
         await self._heed()
@@ -239,13 +246,13 @@ class Worker:
         """For so many letters. A domain may have as large a share of a batch in hand as it has of
         the connections, however fast the others are: it may be the one that hangs.
         """
-        each = max(1, self._limits.batch // self._turns.limit)
-        unseen = self._turns.window("") * each
+        per_connection = max(1, self._limits.batch // self._turns.limit)
+        unseen = self._turns.window("") * per_connection
         return Room(
             free,
             unseen,
             {
-                domain: max(0, self._turns.window(domain) * each - number)
+                domain: max(0, self._turns.window(domain) * per_connection - number)
                 for domain, number in self._in_hand.items()
             },
             frozenset(self._met),
@@ -341,15 +348,15 @@ class Worker:
         )
         return ready
 
-    def _complain(self, held: Sequence[tuple[Queued, str]]) -> None:
+    def _complain(self, held_letters: Sequence[tuple[Queued, str]]) -> None:
         """Say of each letter that is held why, and how many are with it."""
-        if not held:
+        if not held_letters:
             return
         try:
             before = deliveries.held(self._store)
         except StoreError:  # counted at the next look; it is said by those who need the store
             before = 0
-        for number, (queued, reason) in enumerate(held, before + 1):
+        for number, (queued, reason) in enumerate(held_letters, before + 1):
             log.error(
                 "letter held by preflight",
                 letter=queued.id,

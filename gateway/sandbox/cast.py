@@ -16,7 +16,7 @@ PHONE = "Telefonmøte med Nordlys"
 """To this one Ola answers from elsewhere."""
 
 PRIVATE = Invitee("Ola Hansen", "o.hansen@privat.example")
-"""From where Ola answers once: nobody knows whether that is he."""
+"""From where Ola answers once: nobody knows whether it is Ola."""
 CRASHER = Invitee("Nina Ny", "nina.ny@partner.example")
 """She saw the invitation at Grete's, and was not invited herself."""
 

@@ -134,15 +134,15 @@ def proposing(later: timedelta) -> Client:
 
 def uninvited(mailbox: str) -> Client:
     """Outlook, from a copy of the invitation that names `mailbox` alone, as a shared calendar shows
-    it: whoever answers from there has nobody's sub-address.
+    it: an answer from there has nobody's sub-address.
     """
 
     def outlook_copy(
         invitation: reading.Invitation, who: Invitee, word: Word, comment: str, now: datetime
     ) -> Answer:
-        made = outlook(invitation, who, word, comment, now)
-        content = made.content.replace(made.recipient.encode(), mailbox.encode())
-        return replace(made, recipient=mailbox, content=content)
+        answer = outlook(invitation, who, word, comment, now)
+        content = answer.content.replace(answer.recipient.encode(), mailbox.encode())
+        return replace(answer, recipient=mailbox, content=content)
 
     return outlook_copy
 
@@ -462,8 +462,8 @@ def link(
 def by_hand(
     invitation: reading.Invitation, who: Invitee, word: Word, comment: str, now: datetime
 ) -> Answer:
-    """A human who just writes back: words above a quotation.
-    `word` is what he means, and it stands nowhere.
+    """A human who just writes back: words above a quotation. `word` is what they mean, and it
+    stands nowhere.
     """
     quoted = "\n".join(f"> {line}" for line in invitation.text.strip().splitlines()[:12])
     text = (

@@ -88,7 +88,7 @@ def _take_one_date(here: Desk, day: date) -> None:
 
 
 def _row(here: Desk, key: str) -> int:
-    """The row of whoever acts."""
+    """The row of the one who acts."""
     return next(
         row.id
         for row in followups.members(here.connection, key)

@@ -118,7 +118,7 @@ async def play(seconds: float | None, console: Console) -> int:
 
 
 def _missing(shown: Sequence[shapes.FollowUp], asked: set[str]) -> list[str]:
-    """Of which kinds no answer was applied."""
+    """The kinds of answers that were never applied."""
     replies = {row.reply for view in shown for row in view.participants or ()}
     missing = [reply.value for reply in REPLIES if reply not in replies]
     return missing + sorted(QUESTIONS - asked)
@@ -182,8 +182,8 @@ async def _offer(world: World) -> bool:
 def _answer_link(world: World) -> str | None:
     """The link in the first letter to the one who is silent; None before it has left."""
     with world.store.read() as connection:
-        left = outbox.find(connection, outbox.Selection(states=(LetterState.SENT,)))
-        letters = [one.letter for one in left if one.letter.address == cast.SILENT]
+        sent = outbox.find(connection, outbox.Selection(states=(LetterState.SENT,)))
+        letters = [letter.letter for letter in sent if letter.letter.address == cast.SILENT]
         secret = meta.site_secret(connection)
     return render.page_address(letters[0], world.settings.answer.site, secret) if letters else None
 
@@ -192,7 +192,7 @@ def _news(store: Store, last: int) -> list[tuple[journal.Entry, str]]:
     with store.read() as connection:
         entries = journal.after(connection, last)
         names = (
-            {one.id: one.name or one.key for one in followups.members(connection)}
+            {member.id: member.name or member.key for member in followups.members(connection)}
             if entries
             else {}
         )
@@ -301,19 +301,19 @@ def _shown(store: Store) -> list[shapes.FollowUp]:
 def table(follow_ups: Sequence[shapes.FollowUp]) -> Table:
     """The participants with their status, as text."""
     programs = {robot.who.address: robot.client.__name__.replace("_", " ") for robot in cast.CAST}
-    made = Table("Participant", "answers with", "Status", "Comment", "Letter", box=SIMPLE)
+    lines = Table("Participant", "answers with", "Status", "Comment", "Letter", box=SIMPLE)
     for view in follow_ups:
-        made.add_row(f"[bold]{_plain(view.title)}[/]")
+        lines.add_row(f"[bold]{_plain(view.title)}[/]")
         for row in view.participants or ():
-            made.add_row(
+            lines.add_row(
                 f"  {_plain(row.shown_name or row.address)}",
                 programs.get(row.address, ""),
                 words.standing(row).word,
                 _plain(row.comment),
                 row.delivery.value,
             )
-        made.add_section()
-    return made
+        lines.add_section()
+    return lines
 
 
 def _plain(text: str) -> str:

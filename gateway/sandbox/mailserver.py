@@ -91,7 +91,7 @@ class MailServer:
         )
 
     async def deliver(self, sender: str, recipient: str, message: bytes, peer: str) -> None:
-        """Put one copy into the recipient's INBOX and wake whoever listens."""
+        """Put one copy into the recipient's INBOX and wake all who listen."""
         mailbox = self.mailbox_of(recipient)
         if mailbox is None:
             raise KeyError(recipient)

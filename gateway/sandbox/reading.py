@@ -64,8 +64,8 @@ class Event:
         return next((line for line in self.lines if line.name == name), None)
 
     def value(self, name: str) -> str:
-        found = self.line(name)
-        return found.value if found else ""
+        line = self.line(name)
+        return line.value if line else ""
 
     @property
     def sequence(self) -> int:
@@ -117,13 +117,13 @@ def read(content: bytes) -> Invitation:
 def event(calendar: str) -> Event:
     """The first VEVENT of an iCalendar object. Raises ValueError where there is none."""
     unfolded = re.sub(r"\r?\n[ \t]", "", calendar).splitlines()
-    found = re.search(
+    body = re.search(
         r"^BEGIN:VEVENT$(.*?)^END:VEVENT$", "\n".join(unfolded), re.MULTILINE | re.DOTALL
     )
-    if found is None:
+    if body is None:
         raise ValueError("a calendar object without VEVENT")
     # Alarms have properties of the same names.
-    inner = re.sub(r"^BEGIN:VALARM$.*?^END:VALARM$", "", found[1], flags=re.MULTILINE | re.DOTALL)
+    inner = re.sub(r"^BEGIN:VALARM$.*?^END:VALARM$", "", body[1], flags=re.MULTILINE | re.DOTALL)
     lines = tuple(_line(text) for text in inner.split("\n") if text)
     method = next((text[7:] for text in unfolded if text.upper().startswith("METHOD:")), "")
     zones = re.findall(
@@ -134,15 +134,15 @@ def event(calendar: str) -> Event:
 
 def text_value(value: str) -> str:
     """The text of a TEXT value (RFC 5545 §3.3.11)."""
-    return re.sub(r"\\(.)", lambda found: "\n" if found[1] in "nN" else found[1], value)
+    return re.sub(r"\\(.)", lambda escaped: "\n" if escaped[1] in "nN" else escaped[1], value)
 
 
 def _line(text: str) -> Line:
-    found = CONTENT_LINE.fullmatch(text)
-    if found is None:
+    match = CONTENT_LINE.fullmatch(text)
+    if match is None:
         raise ValueError(f"not a content line: {text!r}")
-    params = {name.upper(): value.strip('"') for name, value in PARAMETER.findall(found["params"])}
-    return Line(found["name"].upper(), params, found["value"], text)
+    params = {name.upper(): value.strip('"') for name, value in PARAMETER.findall(match["params"])}
+    return Line(match["name"].upper(), params, match["value"], text)
 
 
 def _text(part: EmailMessage | None) -> str:
@@ -157,8 +157,8 @@ def _text(part: EmailMessage | None) -> str:
 
 
 def _address(header: str) -> str:
-    found = re.search(r"<([^<>]+)>\s*$", header)
-    return found[1] if found else header.strip()
+    bracketed = re.search(r"<([^<>]+)>\s*$", header)
+    return bracketed[1] if bracketed else header.strip()
 
 
 def _links(text: str) -> dict[str, Link]:

@@ -1,9 +1,9 @@
 """The demonstration's data: a small company, and what is in its diaries this week and the next.
 
-`day.json` is a document in the format of `load` (docs/contract.md §3), but for its days: `TODAY`,
-and `DAY-1` to `DAY-4`, the next four on which one works. Every name and address in it is made up;
-domains are reserved ones (RFC 2606), so nothing there could reach anybody. Kari and those around
-her work in Norwegian, James in English.
+`day.json` is a document in the format of `load` (docs/contract.md §3), except for its days:
+`TODAY`, and `DAY-1` to `DAY-4`, the next four on which one works. Every name and address in it is
+made up; domains are reserved ones (RFC 2606), so nothing there could reach anybody. Kari and those
+around her work in Norwegian, James in English.
 """
 
 import json
@@ -22,7 +22,7 @@ LUNCH = "lunch"
 OFFER = "offer"
 """The task that is not taken."""
 WEEKLY = "weekly"
-"""The series of which a colleague takes one date and declines another."""
+"""The series that a colleague takes one date of and declines another."""
 
 COMPANY = Path(__file__).with_name("day.json")
 SATURDAY = 5
@@ -48,6 +48,6 @@ def accounts() -> list[str]:
     """Every mailbox of the demonstration's mail server: the gateway's, the colleagues', the
     robots'. `cast.GONE` has none.
     """
-    colleagues = [one["email"] for one in document(date.min)["associates"]]
+    colleagues = [associate["email"] for associate in document(date.min)["associates"]]
     robots = [robot.who.address for robot in cast.CAST]
     return list(dict.fromkeys([cast.MAILBOX, *colleagues, *robots]))

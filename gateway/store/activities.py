@@ -75,17 +75,19 @@ def page(
     """
     _, ways = LINKS[link]
     keys = sa.union(*ways(key)).subquery()
-    one = follow_up.c
-    at = sa.func.coalesce(one.start_at, one.deadline, one.created_at, type_=one.created_at.type)
+    record = follow_up.c
+    at = sa.func.coalesce(
+        record.start_at, record.deadline, record.created_at, type_=record.created_at.type
+    )
     query = (
-        sa.select(one.key, at.label("at"))
-        .where(one.key.in_(sa.select(keys.c[0])), visible.follow_ups(actor))
-        .order_by(at.desc(), one.key.desc())
+        sa.select(record.key, at.label("at"))
+        .where(record.key.in_(sa.select(keys.c[0])), visible.follow_ups(actor))
+        .order_by(at.desc(), record.key.desc())
         .limit(limit + 1)
     )
     if after is not None:
-        moment, last = sa.literal(after[0], one.created_at.type), after[1]
-        query = query.where(sa.or_(at < moment, sa.and_(at == moment, one.key < last)))
+        moment, last = sa.literal(after[0], record.created_at.type), after[1]
+        query = query.where(sa.or_(at < moment, sa.and_(at == moment, record.key < last)))
     rows = connection.execute(query).all()
     shown = rows[:limit]
     more = len(rows) > limit

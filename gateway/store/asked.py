@@ -114,13 +114,13 @@ def invitations(
     """
     rows = _rows(connection, who, _asked(who, since, codes))
     asked = [Asked(row, followups.role(row), Status(row.code), row.conflict) for row in rows]
-    by_date = [one.row for one in asked if dates or one.row.original_start is not None]
+    by_date = [entry.row for entry in asked if dates or entry.row.original_start is not None]
     listed = [
-        *(one for one in _dates(connection, by_date, since) if one.status in codes),
+        *(entry for entry in _dates(connection, by_date, since) if entry.status in codes),
         *_dates_apart(connection, who, since, codes),
     ]
-    shown = {one.row.id for one in listed}
-    return [one for one in asked if one.row.id not in shown] + listed
+    shown = {entry.row.id for entry in listed}
+    return [entry for entry in asked if entry.row.id not in shown] + listed
 
 
 def count(
@@ -157,7 +157,7 @@ def _dates_apart(
     goes_on = participant.c.follow_up.in_(_series(who, since))
     rows = _rows(connection, who, stands & goes_on & has_dates)
     dates = _dates(connection, rows, since, answered=True)
-    return [one for one in dates if one.status in codes]
+    return [entry for entry in dates if entry.status in codes]
 
 
 def _mine(who: str) -> tuple[sa.ColumnElement[bool], ...]:
@@ -200,16 +200,16 @@ def _dates(
         names = {codec.moment(date) for own in standings.values() for date in own if date}
         query = query.where(entry.instance.in_(sorted(names)))
     dates: dict[int, list[Asked]] = {}
-    for found in connection.execute(query):
-        row, instance = by_row[found.participant], codec.parse_moment(found.instance)
+    for date_row in connection.execute(query):
+        row, instance = by_row[date_row.participant], codec.parse_moment(date_row.instance)
         own = standings.get(row.id, {})
         here = dates.setdefault(row.id, [])
         if len(here) < MOST_DATES and (not answered or instance in own):
             role = followups.role(row)
-            attendee = Attendee(found.who, row.id, role, None, own)
-            times = found.conflict, instance, found.start_at, found.end_at
+            attendee = Attendee(date_row.who, row.id, role, None, own)
+            times = date_row.conflict, instance, date_row.start_at, date_row.end_at
             here.append(Asked(row, role, attendee.status(instance), *times))
-    return [one for here in dates.values() for one in here]
+    return [listed for here in dates.values() for listed in here]
 
 
 def refusals(connection: Connection, who: str, since: datetime) -> list[Refusal]:
@@ -217,14 +217,14 @@ def refusals(connection: Connection, who: str, since: datetime) -> list[Refusal]
     is not over. Of a series also who declined a date alone.
     """
     keys = _own_ahead(connection, who, since)
-    made = list[Refusal]()
+    declined = list[Refusal]()
     for part in chunks.parts(sorted(keys)):
-        found = connection.execute(_others(who).where(participant.c.follow_up.in_(part), REFUSED))
-        rows = [row for row in found if not _is_over(row, since)]
+        refused = connection.execute(_others(who).where(participant.c.follow_up.in_(part), REFUSED))
+        rows = [row for row in refused if not _is_over(row, since)]
         standings = followups.standings(connection, [row.id for row in rows])
-        made += [_refusal(row, standings.get(row.id, {}).get(None, Standing())) for row in rows]
-        made += _refused_dates(connection, who, part, since)
-    return sorted(made, key=lambda one: (one.row.id, codec.moment(one.instance)))
+        declined += [_refusal(row, standings.get(row.id, {}).get(None, Standing())) for row in rows]
+        declined += _refused_dates(connection, who, part, since)
+    return sorted(declined, key=lambda refusal: (refusal.row.id, codec.moment(refusal.instance)))
 
 
 def _others(who: str) -> sa.Select[Any]:
@@ -259,14 +259,14 @@ def _refused_dates(
     rows = connection.execute(query).all()
     standings = followups.standings(connection, [row.id for row in rows])
     times = _times(connection, {row.key for row in rows}, since)
-    made = list[Refusal]()
+    declined_dates = list[Refusal]()
     for row in rows:
         for date, said in standings.get(row.id, {}).items():
             when = times.get((row.key, codec.moment(date)))
             if said.reply in NOT_COMING and when is not None:
-                one = _refusal(row, said)
-                made.append(replace(one, instance=date, start=when[0], end=when[1]))
-    return made
+                refusal = _refusal(row, said)
+                declined_dates.append(replace(refusal, instance=date, start=when[0], end=when[1]))
+    return declined_dates
 
 
 def _times(
@@ -279,8 +279,8 @@ def _times(
         entry.instance != "",
         entry.end_at > sa.literal(since, entry.end_at.type),
     )
-    found = connection.execute(query)
-    return {(row.follow_up, row.instance): (row.start_at, row.end_at) for row in found}
+    rows = connection.execute(query)
+    return {(row.follow_up, row.instance): (row.start_at, row.end_at) for row in rows}
 
 
 def _refusal(row: Any, said: Standing) -> Refusal:

@@ -1,8 +1,8 @@
 """A copy of a SQLite store in use, made by SQLite itself and looked through before it counts.
 
 On failure nothing stands under the name of the copy. Security: the file is for its maker alone; it
-has addresses, tokens and the site's secret. Limits: a copy is of one moment, and whoever writes
-meanwhile is not kept waiting.
+has addresses, tokens and the site's secret. Limits: a copy is of one moment, and nobody who writes
+meanwhile is kept waiting.
 """
 
 import os
@@ -21,10 +21,10 @@ Told = Callable[[str, int, int], None]
 
 
 def untold(_what: str, _done: int, _total: int) -> None:
-    """For whoever does not watch."""
+    """For a caller who does not watch."""
 
 
-def make(store: Store, file: Path, told: Told = untold) -> int:
+def make(store: Store, file: Path, report: Told = untold) -> int:
     """Copy the store into a file that is not there yet. Returns its size in bytes."""
     if file.exists():
         raise StoreError(f"{file} is there already; a copy takes the place of nothing")
@@ -36,7 +36,7 @@ def make(store: Store, file: Path, told: Told = untold) -> int:
     except OSError as error:
         raise StoreError(f"{part} cannot be made: {error.strerror}") from error
     try:
-        _copy(store, part, told)
+        _copy(store, part, report)
         if problems := faults(part):
             raise StoreError(f"the copy is not sound: {problems[0]}; try invite-gateway db check")
         _flush(part)
@@ -64,9 +64,9 @@ def faults(file: Path) -> list[str]:
     return rows
 
 
-def _copy(store: Store, part: Path, told: Told) -> None:
-    def progress(_status: int, left: int, total: int) -> None:
-        told("copied", total - left, total)
+def _copy(store: Store, part: Path, report: Told) -> None:
+    def progress(_status: int, remaining: int, total: int) -> None:
+        report("copied", total - remaining, total)
 
     with closing(store.alone()) as live, closing(sqlite3.connect(part)) as copy:
         # One moment for all pages: else each writer makes the copy begin anew.

@@ -17,9 +17,9 @@ from gateway.store.schema import follow_up, former_standing, participant, standi
 from gateway.store.schema_letters import outbox as letters
 
 VOID = 0
-"""Instead of an edition: something was heard of him since, and what he said before may be wrong."""
+"""Instead of an edition: the invitee was heard since, and what they said before may be wrong."""
 CLOSED = -1
-"""The same of whose answer counted for nothing, because he is not to hold it any more."""
+"""The same if their answer counted for nothing, because they are not to hold it any more."""
 FACTS = [column.name for column in standing.c]
 
 
@@ -35,8 +35,8 @@ class Braked:
 @dataclass(frozen=True, slots=True)
 class Restored:
     """What became of standings when a record was put back. `standings`: rows and dates that stand
-    again as they stood; `unheard`: rows of which that cannot be said; `closed`: those among them
-    that said something which did not count, and have said nothing now.
+    again as they stood; `unheard`: the other rows; `closed`: those among them that said something
+    which did not count, and have said nothing now.
     """
 
     standings: list[tuple[int, Moment | None]]
@@ -111,15 +111,15 @@ def hold(
     )
     rows = [row for row in connection.execute(waiting) if (row.follow_up, row.changed_at) in caught]
     free = invitations.lock(connection, {row.invitation for row in rows}, wait=False)
-    found = {
+    unlocked = {
         row.id: Braked(row.id, row.follow_up, row.participant)
         for row in rows
         if row.invitation in free
     }
-    held = outbox.change(
-        connection, list(found), (LetterState.WAITING,), LetterState.HELD, brake.REASON, now
+    held_numbers = outbox.change(
+        connection, list(unlocked), (LetterState.WAITING,), LetterState.HELD, brake.REASON, now
     )
-    return [found[number] for number in held]
+    return [unlocked[number] for number in held_numbers]
 
 
 def held(connection: Connection, numbers: Collection[int]) -> set[int]:
@@ -147,8 +147,8 @@ def by_author(connection: Connection) -> list[Change]:
     by = sa.func.coalesce(follow_up.c.changed_by, "")
     numbers = number.label("letters"), sa.func.count(sa.distinct(letters.c.follow_up))
     times = sa.func.min(at, type_=at.type), sa.func.max(at, type_=at.type)
-    known = letters.outerjoin(follow_up, follow_up.c.key == letters.c.follow_up)
-    query = sa.select(by, letters.c.method, *numbers, *times).select_from(known)
+    with_author = letters.outerjoin(follow_up, follow_up.c.key == letters.c.follow_up)
+    query = sa.select(by, letters.c.method, *numbers, *times).select_from(with_author)
     grouped = query.where(is_braked()).group_by(by, letters.c.method)
     ordered = grouped.order_by(number.desc(), by, letters.c.method)
     return [
@@ -174,26 +174,26 @@ def keep_former(
     except where earlier ones are remembered. `edition`: the one that they were given to;
     `standings`: their rows, where the caller has them and nothing is remembered yet.
     """
-    wanted = {(number, codec.moment(instance)) for number, instance in names}
-    numbers = sorted({number for number, _ in wanted})
+    remembered_names = {(number, codec.moment(instance)) for number, instance in names}
+    numbers = sorted({number for number, _ in remembered_names})
     if standings is None:
-        wanted -= _remembered(connection, numbers)
-    if not wanted:
+        remembered_names -= _remembered(connection, numbers)
+    if not remembered_names:
         return
     rows = _standings(connection, numbers) if standings is None else standings
     there = {(row.participant, row.instance): _facts(row) for row in rows}
     of_edition = edition or VOID
-    kept = [
+    present = [
         {**there[name], "edition": of_edition, "absent": False}
-        for name in sorted(wanted & there.keys())
+        for name in sorted(remembered_names & there.keys())
     ]
     absent = [
         {"participant": number, "instance": instance, "edition": of_edition, "absent": True}
-        for number, instance in sorted(wanted - there.keys())
+        for number, instance in sorted(remembered_names - there.keys())
     ]
-    for made in (kept, absent):
-        if made:
-            connection.execute(sa.insert(former_standing), made)
+    for new_rows in (present, absent):
+        if new_rows:
+            connection.execute(sa.insert(former_standing), new_rows)
 
 
 def _remembered(connection: Connection, numbers: Sequence[int]) -> set[tuple[int, str]]:
@@ -248,7 +248,7 @@ def forget(connection: Connection, key: str) -> None:
 
 
 def remembering(connection: Connection, keys: Collection[str]) -> set[str]:
-    """Those of these follow-ups of which something is remembered that could be put back."""
+    """Those of these follow-ups that something is remembered of which could be put back."""
     query = (
         sa.select(participant.c.follow_up)
         .join(former_standing, former_standing.c.participant == participant.c.id)

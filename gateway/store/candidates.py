@@ -32,7 +32,7 @@ LEFT = (LetterState.SENDING, LetterState.SENT, LetterState.WAITING)
 """Letters that may have reached the invitee: a waiting one may be a repeat whose fate is unknown.
 """
 EARLIER = 5
-"""The last letters to a row of which an answer to a date that is gone may speak."""
+"""How many of the last letters to a row an answer to a date that is gone may speak of."""
 NUMBERS: sa.BindParameter[int] = sa.bindparam("numbers", expanding=True)
 KEYS: sa.BindParameter[str] = sa.bindparam("follow_ups", expanding=True)
 
@@ -171,62 +171,66 @@ def _loaded(
     connection: Connection, numbers: Collection[int], dated: Collection[int], site: Site
 ) -> _Loaded:
     values = {"numbers": list(numbers)}
-    members = {one.id: one for one in followups.members(connection, ids=list(numbers))}
-    held = _by_participant(connection.execute(INVITATIONS, values))
+    members = {member.id: member for member in followups.members(connection, ids=list(numbers))}
+    invited = _by_participant(connection.execute(INVITATIONS, values))
     every_letter = _by_participant(connection.execute(LETTERS, values))
-    letters = {number: _left(found) for number, found in every_letter.items()}
+    letters = {number: _left(sent) for number, sent in every_letter.items()}
     planned = _planned(itertools.chain.from_iterable(every_letter.values()))
-    told_last = {
-        number: [one.edition for one in letters.get(number, ())[-EARLIER:]] for number in dated
+    earlier = {
+        number: [letter.edition for letter in letters.get(number, ())[-EARLIER:]]
+        for number in dated
     }
-    keys = {"follow_ups": list({one.follow_up for one in members.values()})}
+    keys = {"follow_ups": list({member.follow_up for member in members.values()})}
     follow_ups = connection.execute(FOLLOW_UPS, keys).all() if members else []
     known_editions = invitations.editions(
         connection,
         [
-            *(one.sent_edition for one in itertools.chain.from_iterable(held.values())),
-            *(one.edition for one in follow_ups),
+            *(row.sent_edition for row in itertools.chain.from_iterable(invited.values())),
+            *(row.edition for row in follow_ups),
             *planned.values(),
-            *itertools.chain.from_iterable(told_last.values()),
+            *itertools.chain.from_iterable(earlier.values()),
         ],
     )
-    current = {one.key: _current(connection, one, known_editions, site) for one in follow_ups}
+    current = {row.key: _current(connection, row, known_editions, site) for row in follow_ups}
     learned = _undisputed(connection, members, known.of_rows(connection, numbers))
-    elsewhere = _elsewhere(members, held)
-    people = directory.at(connection, [one.address for one in elsewhere])
-    past = [one.id for one in elsewhere if not _stands(one)]
-    taken_back = (
-        {one.invitation: one.at for one in connection.execute(TAKEN_BACK, {"numbers": past})}
-        if past
-        else {}
-    )
+    elsewhere = _elsewhere(members, invited)
+    people = directory.at(connection, [row.address for row in elsewhere])
+    past = [row.id for row in elsewhere if not _stands(row)]
     return _Loaded(
         members,
-        held,
+        invited,
         letters,
         planned,
-        told_last,
+        earlier,
         current,
         known_editions,
         learned,
         people,
-        taken_back,
+        _taken_back(connection, past),
     )
 
 
+def _taken_back(connection: Connection, invitation_numbers: Sequence[int]) -> dict[int, datetime]:
+    """By invitation: when its CANCEL was owed last."""
+    if not invitation_numbers:
+        return {}
+    rows = connection.execute(TAKEN_BACK, {"numbers": invitation_numbers})
+    return {row.invitation: row.at for row in rows}
+
+
 def _by_participant(rows: Iterable[Any]) -> dict[int, list[Any]]:
-    found = dict[int, list[Any]]()
+    by_participant = dict[int, list[Any]]()
     for row in rows:
-        found.setdefault(row.participant, []).append(row)
-    return found
+        by_participant.setdefault(row.participant, []).append(row)
+    return by_participant
 
 
 def _left(letters: Iterable[Any]) -> list[Any]:
-    return [one for one in letters if one.state in LEFT]
+    return [letter for letter in letters if letter.state in LEFT]
 
 
 def _planned(letters: Iterable[Any]) -> dict[int, int]:
-    return {one.invitation: one.edition for one in letters if _is_planned(one)}
+    return {letter.invitation: letter.edition for letter in letters if _is_planned(letter)}
 
 
 def _is_planned(letter: Any) -> bool:
@@ -255,123 +259,127 @@ def _undisputed(
     connection: Connection, members: Mapping[int, Member], learned: Mapping[int, Sequence[str]]
 ) -> dict[int, list[str]]:
     """Learned addresses without those of another participant, who may have been invited since: then
-    that one speaks for himself.
+    that participant answers for themselves.
     """
     # A row that was left behind by a follow-up deleted without foreign keys has none.
-    theirs = {number: found for number, found in learned.items() if number in members}
-    keys = {members[number].follow_up for number in theirs}
+    of_members = {number: spellings for number, spellings in learned.items() if number in members}
+    keys = {members[number].follow_up for number in of_members}
     everybody = list(addresses(connection, keys, invited=False))
-    made = dict[int, list[str]]()
-    for number, found in theirs.items():
+    undisputed = dict[int, list[str]]()
+    for number, spellings in of_members.items():
         key = members[number].follow_up
         others = [
-            one.address for one in everybody if one.follow_up == key and one.participant != number
+            holder.address
+            for holder in everybody
+            if holder.follow_up == key and holder.participant != number
         ]
-        made[number] = [one for one in found if not address.among(one, others)]
-    return made
+        undisputed[number] = [
+            spelling for spelling in spellings if not address.among(spelling, others)
+        ]
+    return undisputed
 
 
-def _elsewhere(members: Mapping[int, Member], held: Mapping[int, Sequence[Any]]) -> list[Any]:
+def _elsewhere(members: Mapping[int, Member], invited: Mapping[int, Sequence[Any]]) -> list[Any]:
     """Invitations at addresses that are none of their holders' in the directory today."""
     return [
-        one
+        row
         for number, member in members.items()
-        for one in _invited(member, held.get(number, ()))
-        if not address.among(one.address, member.addresses)
+        for row in _invited(member, invited.get(number, ()))
+        if not address.among(row.address, member.addresses)
     ]
 
 
-def _invited(member: Member | None, held: Sequence[Any]) -> list[Any]:
+def _invited(member: Member | None, invited: Sequence[Any]) -> list[Any]:
     """The invitations of its present holder, the one that counts last. None, as long as the row was
     given to another record and nobody has looked yet whether that is somebody else.
     """
     if member is not None and member.planned_for not in ("", member.who):
         return []
-    return [one for one in held if not one.former]
+    return [row for row in invited if not row.former]
 
 
-def _stands(one: Any) -> bool:
+def _stands(row: Any) -> bool:
     """Whether an invitation is the one of now: neither at an address that was changed since, which
     may have been a stranger's from the beginning, nor taken back.
     """
-    return bool(one.counts) and one.sent_method != Method.CANCEL
+    return bool(row.counts) and row.sent_method != Method.CANCEL
 
 
 def _row(number: int, loaded: _Loaded) -> facts.Row | None:
     """None: gone, and never sent anything."""
-    member, held = loaded.members.get(number), loaded.invitations.get(number, ())
-    told = [loaded.editions[one.sent_edition] for one in held if one.sent_edition is not None]
+    member, invited = loaded.members.get(number), loaded.invitations.get(number, ())
+    sent = [loaded.editions[copy.sent_edition] for copy in invited if copy.sent_edition is not None]
     current = _seen(member, loaded)
-    if current is None and not told:
+    if current is None and not sent:
         return None
     if current is None:
-        views = _dates_apart(held, loaded)
-        current = replace(apart.joined(views) if views else told[-1], cancelled=True)
+        views = _dates_apart(invited, loaded)
+        current = replace(apart.joined(views) if views else sent[-1], cancelled=True)
     row = facts.Row(
         number,
-        member.follow_up if member is not None else held[-1].follow_up,
+        member.follow_up if member is not None else invited[-1].follow_up,
         current.uid,
-        _address(member, held),
+        _address(member, invited),
         current,
-        known=_known(number, member, held, loaded),
-        former=_former(member, held, loaded),
+        known=_known(number, member, invited, loaded),
+        former=_former(member, invited, loaded),
         removed=True,
         email_invite=False,
         earlier=_earlier(number, loaded),
     )
-    row = _with_invitations(row, held, told, loaded)
-    row = _with_letters(row, loaded.letters.get(number, ()), told)
+    row = _with_invitations(row, invited, sent, loaded)
+    row = _with_letters(row, loaded.letters.get(number, ()), sent)
     return row if member is None else _with_member(row, member)
 
 
 def _with_invitations(
-    row: facts.Row, held: Sequence[Any], told: Sequence[Edition], loaded: _Loaded
+    row: facts.Row, invited: Sequence[Any], sent: Sequence[Edition], loaded: _Loaded
 ) -> facts.Row:
-    """The row with what its invitations hold. `told`: what they were last sent."""
-    if dates := _dates_apart(held, loaded):
+    """The row with what its invitations hold. `sent`: what they were last sent."""
+    if dates := _dates_apart(invited, loaded):
         row = replace(row, sent=apart.joined(dates), apart=True)
-    elif told:
-        planned = loaded.editions.get(loaded.planned.get(held[-1].id))
-        holds = held[-1].sent_method == Method.REQUEST
-        row = replace(row, sent=planned or told[-1], held=told[-1] if holds else None)
+    elif sent:
+        planned = loaded.editions.get(loaded.planned.get(invited[-1].id))
+        holds = invited[-1].sent_method == Method.REQUEST
+        row = replace(row, sent=planned or sent[-1], held=sent[-1] if holds else None)
     return replace(
         row,
-        tokens=frozenset(one.token for one in held),
-        marked=any(address.is_checkable(one.bounce_address) for one in held),
-        holding=any(one.sent_method == Method.REQUEST for one in held),
+        tokens=frozenset(copy.token for copy in invited),
+        marked=any(address.is_checkable(copy.bounce_address) for copy in invited),
+        holding=any(copy.sent_method == Method.REQUEST for copy in invited),
     )
 
 
-def _dates_apart(held: Sequence[Any], loaded: _Loaded) -> list[Edition]:
-    """What he was last sent of each date, where each is an invitation by itself; nothing where he
-    holds the series.
+def _dates_apart(invited: Sequence[Any], loaded: _Loaded) -> list[Edition]:
+    """What the invitee was last sent of each date, if each date is an invitation by itself; nothing
+    if they hold the series.
     """
-    whole = [one for one in held if one.date == ""]
-    if any(one.sent_method == Method.REQUEST or one.id in loaded.planned for one in whole):
+    whole = [copy for copy in invited if copy.date == ""]
+    if any(copy.sent_method == Method.REQUEST or copy.id in loaded.planned for copy in whole):
         return []
     views = dict[str, Edition]()
-    for one in held:
-        view = loaded.editions.get(loaded.planned.get(one.id, one.sent_edition))
-        if one.date != "" and view is not None:
-            views[one.date] = view
+    for copy in invited:
+        view = loaded.editions.get(loaded.planned.get(copy.id, copy.sent_edition))
+        if copy.date != "" and view is not None:
+            views[copy.date] = view
     return list(views.values())
 
 
-def _with_letters(row: facts.Row, letters: Sequence[Any], told: Sequence[Edition]) -> facts.Row:
+def _with_letters(row: facts.Row, letters: Sequence[Any], sent: Sequence[Edition]) -> facts.Row:
     """The row with what is known of the letters to it."""
-    planned = (one.message_id for one in reversed(letters) if one.method in PLANNED)
+    planned = (letter.message_id for letter in reversed(letters) if letter.method in PLANNED)
     return replace(
         row,
-        sent_dtstamps=frozenset(one.dtstamp for one in letters),
-        message_ids=frozenset(one.message_id for one in letters),
+        sent_dtstamps=frozenset(letter.dtstamp for letter in letters),
+        message_ids=frozenset(letter.message_id for letter in letters),
         latest_message_id=next(planned, ""),
-        single_dates=_single_dates(letters, told) | _alone(row),
+        single_dates=_single_dates(letters, sent) | _alone(row),
     )
 
 
 def _with_member(row: facts.Row, member: Member) -> facts.Row:
     """The row of somebody who is a participant, or was removed."""
-    dates = {date: one for date, one in member.standings.items() if date is not None}
+    dates = {date: standing for date, standing in member.standings.items() if date is not None}
     return replace(
         row,
         key=member.key,
@@ -386,62 +394,66 @@ def _with_member(row: facts.Row, member: Member) -> facts.Row:
 def _seen(member: Member | None, loaded: _Loaded) -> Edition | None:
     """The follow-up as it is, or the one date of it that the row is for."""
     whole = loaded.current.get(member.follow_up) if member is not None else None
-    return editions.seen(whole, member.date) if whole is not None and member is not None else None
+    if whole is None or member is None:
+        return None
+    return editions.seen(whole, member.date)
 
 
-def _address(member: Member | None, held: Sequence[Any]) -> str:
+def _address(member: Member | None, invited: Sequence[Any]) -> str:
     """The one that is invited."""
-    invited = _invited(member, held)
-    standing = [one for one in invited if member is None or _stands(one)]
+    invited = _invited(member, invited)
+    standing = [copy for copy in invited if member is None or _stands(copy)]
     if standing or member is None or not member.address:
         return (standing or invited)[-1].address if invited else ""
     return member.address
 
 
 def _known(
-    number: int, member: Member | None, held: Sequence[Any], loaded: _Loaded
+    number: int, member: Member | None, invited: Sequence[Any], loaded: _Loaded
 ) -> frozenset[str]:
     """Every address by which the sender is recognised."""
     learned = loaded.learned.get(number, ())
     if member is None:
-        return frozenset([*(one.address for one in _invited(member, held)), *learned])
-    others = [one.address for one in _others(member, held, loaded) if _stands(one)]
+        return frozenset([*(copy.address for copy in _invited(member, invited)), *learned])
+    others = [copy.address for copy in _others(member, invited, loaded) if _stands(copy)]
     return frozenset([*member.addresses, *learned, *others])
 
 
 def _former(
-    member: Member | None, held: Sequence[Any], loaded: _Loaded
+    member: Member | None, invited: Sequence[Any], loaded: _Loaded
 ) -> Mapping[str, datetime | None]:
     """Where the holder of a row was invited and is no more, and when that was taken back."""
     if member is None:
         return {}
-    past = [one for one in _others(member, held, loaded) if not _stands(one)]
-    return {one.address: loaded.taken_back.get(one.id) for one in past}
+    past = [copy for copy in _others(member, invited, loaded) if not _stands(copy)]
+    return {copy.address: loaded.taken_back.get(copy.id) for copy in past}
 
 
-def _others(member: Member, held: Sequence[Any], loaded: _Loaded) -> list[Any]:
+def _others(member: Member, invited: Sequence[Any], loaded: _Loaded) -> list[Any]:
     """Invitations at addresses that the directory does not have as the holder's. Not those of
-    addresses that somebody else has by now, who speaks for himself.
+    addresses that somebody else has by now, who answers for themselves.
     """
     return [
-        one
-        for one in _invited(member, held)
-        if not address.among(one.address, member.addresses)
-        and member.key in loaded.people.get(one.address.lower(), (member.key,))
+        copy
+        for copy in _invited(member, invited)
+        if not address.among(copy.address, member.addresses)
+        and member.key in loaded.people.get(copy.address.lower(), (member.key,))
     ]
 
 
-def _single_dates(letters: Iterable[Any], told: Sequence[Edition]) -> frozenset[Moment]:
+def _single_dates(letters: Iterable[Any], sent: Sequence[Edition]) -> frozenset[Moment]:
     """Dates that were sent as VEVENTs of their own, alone or beside the series: clients answer
     those one by one, too.
     """
-    alone = (codec.parse_moment(one.instance) for one in letters if one.method == Method.REQUEST)
-    beside = editions.own_dates(told[-1]) if told else ()
-    return frozenset([*(one for one in alone if one is not None), *beside])
+    alone = (
+        codec.parse_moment(letter.instance) for letter in letters if letter.method == Method.REQUEST
+    )
+    beside = editions.own_dates(sent[-1]) if sent else ()
+    return frozenset([*(date for date in alone if date is not None), *beside])
 
 
 def _alone(row: facts.Row) -> frozenset[Moment]:
-    """The dates that went to him as invitations by themselves."""
+    """The dates that went to the invitee as invitations by themselves."""
     if not row.apart or row.sent is None:
         return frozenset()
     return frozenset(recurrence.instances(row.sent))
@@ -449,5 +461,5 @@ def _alone(row: facts.Row) -> frozenset[Moment]:
 
 def _earlier(number: int, loaded: _Loaded) -> tuple[Edition, ...]:
     """What the last letters told, each edition once."""
-    numbers = dict.fromkeys(loaded.earlier.get(number, ()))
-    return tuple(loaded.editions[one] for one in numbers)
+    edition_numbers = dict.fromkeys(loaded.earlier.get(number, ()))
+    return tuple(loaded.editions[edition_number] for edition_number in edition_numbers)

@@ -95,11 +95,13 @@ def beside(connection: Connection, rows: Sequence[shapes.Participant]) -> dict[i
         company, person.c.company == company.c.key
     )
     kinds = sa.select(resource.c.key, resource.c.kind)
-    found = {("person", row.key): row.name for row in _named(connection, employed, person, persons)}
-    found |= {
+    beside_name = {
+        ("person", row.key): row.name for row in _named(connection, employed, person, persons)
+    }
+    beside_name |= {
         ("resource", row.key): row.kind for row in _named(connection, kinds, resource, resources)
     }
-    return {row.id: found.get((row.invitee, row.key), "") for row in rows}
+    return {row.id: beside_name.get((row.invitee, row.key), "") for row in rows}
 
 
 def _named(

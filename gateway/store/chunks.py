@@ -28,6 +28,6 @@ def rows(
 
 def parts(values: Iterable[Value], size: int = CHUNK) -> Iterator[list[Value]]:
     """The values, some at a time."""
-    left = iter(values)
-    while part := list(islice(left, size)):
+    iterator = iter(values)
+    while part := list(islice(iterator, size)):
         yield part

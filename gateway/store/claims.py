@@ -87,12 +87,12 @@ def _is_behind_another() -> sa.ColumnElement[bool]:
 
     Nobody waits for what is held, or stands behind that, nor for an account with its own troubles.
     """
-    earlier, held = outbox.alias("earlier"), outbox.alias("held")
+    earlier, held_letter = outbox.alias("earlier"), outbox.alias("held")
     is_stopped = sa.exists().where(
-        held.c.participant == earlier.c.participant,
-        held.c.id <= earlier.c.id,
-        stands(held, LetterState.HELD),
-        overlap(held, earlier),
+        held_letter.c.participant == earlier.c.participant,
+        held_letter.c.id <= earlier.c.id,
+        stands(held_letter, LetterState.HELD),
+        overlap(held_letter, earlier),
     )
     alike = ("follow_up", "address_key", "account")
     return sa.exists().where(
@@ -147,7 +147,7 @@ COUNTS_AS_SENT = (
     )
     .values(
         sent_edition=outbox.c.edition,
-        # Whoever is told that one date is cancelled holds the series all the same.
+        # An invitee who is told that one date is cancelled holds the series all the same.
         sent_method=sa.case((outbox.c.instance != "", Method.REQUEST.value), else_=outbox.c.method),
         sent_sequence=outbox.c.sequence,
         sent_at=NOW,
@@ -286,7 +286,7 @@ def settle(
     now: datetime,
 ) -> set[int]:
     """Write what came of claimed letters. Returns those that were still ours; the others are left
-    to whoever took them over.
+    to the gateway that took them over.
     """
     numbers = connection.execute(
         INVITATIONS, {"numbers": [settlement.letter for settlement in settlements]}
@@ -294,36 +294,36 @@ def settle(
     concerned = set(numbers.scalars())
     invitations.lock(connection, concerned, wait=True)
     may_hold = doubts.may_hold(connection, concerned)
-    kept, told = set[int](), dict[_Facts, list[int]]()
+    ours, by_facts = set[int](), dict[_Facts, list[int]]()
     for alike in _alike(settlements):  # most say the same: that they were sent
         settlement = alike[0]
         values = _values(settlement, now)
         letters = [other.letter for other in alike]
         update = _settling(tuple(values), counts=settlement.counts)
         for mine in connection.execute(update, {**values, "numbers": letters, "holder": holder}):
-            kept.add(mine.id)
+            ours.add(mine.id)
             text = may_hold.get(mine.invitation, "")
             if (facts := _facts(connection, settlement, mine, text, now)) is not None:
-                told.setdefault(facts, []).append(mine.invitation)
-    for facts, about in told.items():
+                by_facts.setdefault(facts, []).append(mine.invitation)
+    for facts, about in by_facts.items():
         values = {f"new_{name}": value for name, value in facts}
         update = _saying(tuple(name for name, _ in facts))
         connection.execute(update, {**values, "numbers": about})
-    needless, again = doubts.unsettled(connection, kept)
+    needless, again = doubts.unsettled(connection, ours)
     supersede(connection, needless, now)
     marks.mark(connection, sorted(again), now)
-    if len(kept) < len(settlements):
+    if len(ours) < len(settlements):
         attempts = _unknown(connection, attempts)
     if attempts:
-        connection.execute(TRIED, [_tried(one) for one in attempts])
-    return kept
+        connection.execute(TRIED, [_tried(own_try) for own_try in attempts])
+    return ours
 
 
 def _unknown(connection: Connection, attempts: Sequence[Attempt]) -> list[Attempt]:
     """Those that are not noted: all of it may be, where the answer to that was lost."""
-    rows = connection.execute(NOTED, {"numbers": [one.letter for one in attempts]})
+    rows = connection.execute(NOTED, {"numbers": [own_try.letter for own_try in attempts]})
     noted = {(row.letter, row.started_at) for row in rows}
-    return [one for one in attempts if (one.letter, one.started_at) not in noted]
+    return [own_try for own_try in attempts if (own_try.letter, own_try.started_at) not in noted]
 
 
 def _values(settlement: Settlement, now: datetime) -> dict[str, object]:
@@ -367,17 +367,17 @@ def _bound(columns: Iterable[sa.Column[object]]) -> dict[str, sa.ColumnElement[o
     }
 
 
-def _tried(one: Attempt) -> dict[str, object]:
+def _tried(own_try: Attempt) -> dict[str, object]:
     return {
-        "letter": one.letter,
-        "started_at": one.started_at,
-        "seconds": one.seconds,
-        "verdict": one.verdict,
-        "step": one.step,
-        "code": one.code,
-        "enhanced": one.enhanced,
-        "text": one.text,
-        "host": one.host,
+        "letter": own_try.letter,
+        "started_at": own_try.started_at,
+        "seconds": own_try.seconds,
+        "verdict": own_try.verdict,
+        "step": own_try.step,
+        "code": own_try.code,
+        "enhanced": own_try.enhanced,
+        "text": own_try.text,
+        "host": own_try.host,
     }
 
 
@@ -387,14 +387,14 @@ _Facts = tuple[tuple[str, object], ...]
 def _alike(settlements: Sequence[Settlement]) -> Iterable[list[Settlement]]:
     """Settlements that differ by nothing but their letter."""
     groups = dict[Settlement, list[Settlement]]()
-    for one in settlements:
-        groups.setdefault(replace(one, letter=0), []).append(one)
+    for settlement in settlements:
+        groups.setdefault(replace(settlement, letter=0), []).append(settlement)
     return groups.values()
 
 
 def _facts(
     connection: Connection,
-    one: Settlement,
+    settlement: Settlement,
     mine: Row[tuple[object, ...]],
     text: str,
     now: datetime,
@@ -402,16 +402,17 @@ def _facts(
     """What the invitation of a settled letter says from now on; None: it is as it was."""
     planned = mine.method in PLANNED
     if not planned and (
-        mine.method == Method.NONE or one.delivery not in (Delivery.SENT, Delivery.UNDELIVERABLE)
+        mine.method == Method.NONE
+        or settlement.delivery not in (Delivery.SENT, Delivery.UNDELIVERABLE)
     ):
         return None
-    facts: dict[str, object] = {"delivery": one.delivery, "delivery_text": one.note}
+    facts: dict[str, object] = {"delivery": settlement.delivery, "delivery_text": settlement.note}
     if planned:
-        facts |= doubts.settled(connection, mine, one.arrived, text, now)
-    if one.state is LetterState.REFUSED:
+        facts |= doubts.settled(connection, mine, settlement.arrived, text, now)
+    if settlement.state is LetterState.REFUSED:
         facts["refused"] = True
-    elif one.arrived is not False:
-        # what was only given up leaves him with what he had, to be taken back if need be
+    elif settlement.arrived is not False:
+        # What was only given up leaves the invitee with what they had, to be taken back if need be.
         facts["refused"] = False
     return tuple(facts.items())
 

@@ -100,7 +100,9 @@ _MOMENTS = ("start", "end", "deadline", "answer_by", "recurrence_id")
 
 
 def _lists(facts: dict[str, Any]) -> dict[str, tuple[object, ...]]:
-    sequences = ((_certain(one[0]), one[1], one[2]) for one in facts["date_sequences"])
+    sequences = (
+        (_certain(sequence[0]), sequence[1], sequence[2]) for sequence in facts["date_sequences"]
+    )
     return {
         "dates": tuple(map(_date_change, facts["dates"])),
         "guests": tuple(map(_guest, facts["guests"])),
@@ -223,15 +225,15 @@ def parse_phrase(text: str, words: str) -> str:
     """The phrase that was kept as `text`; `words` alone where it says something else than they do:
     older programs write nothing but words.
     """
-    made = _whole(json.loads(text)) if text else words
-    return made if isinstance(made, Phrase) and made == words else words
+    whole = _whole(json.loads(text)) if text else words
+    return whole if isinstance(whole, Phrase) and whole == words else words
 
 
 def _parts(fact: object) -> object:
     """A fact of a phrase for JSON; what kind of text it is stands before it."""
     match fact:
         case Phrase():
-            facts = {name: _parts(one) for name, one in fact.facts.items()}
+            facts = {name: _parts(part) for name, part in fact.facts.items()}
             return ["phrase", fact.text, fact.plural, facts]
         case Instant():
             return ["instant", fact, fact.at.isoformat()]
@@ -245,7 +247,7 @@ def _whole(parts: Any) -> object:
     """The inverse of `_parts`."""
     match parts:
         case ["phrase", text, plural, facts]:
-            return Phrase(text, plural, **{name: _whole(one) for name, one in facts.items()})
+            return Phrase(text, plural, **{name: _whole(part) for name, part in facts.items()})
         case ["instant", text, at]:
             return Instant(text, datetime.fromisoformat(at))
         case ["quote", text]:

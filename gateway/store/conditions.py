@@ -5,7 +5,7 @@ A row belongs to a gateway and counts as long as that gateway lives (`leases`), 
 otherwise, or until it is `SITE_LIFE` old. What other tables say already (accounts that rest,
 letters that are held or late) is no row here: `actions.health` reads it there.
 
-Words are kept as they are read, and beside them the text and the facts of which they were made
+Words are kept as they are read, and beside them the text and the facts that they were made from
 (`i18n.Phrase`), for pages in other languages.
 
 Limits: a gateway that was killed is believed for as long as its lease runs, `leases.LIFE` at most.
@@ -28,21 +28,21 @@ SITE_LIFE = timedelta(days=2)
 """Twice what a daily probe needs to say it again."""
 
 
-def report(connection: Connection, gateway: str, found: Condition, now: datetime) -> None:
+def report(connection: Connection, gateway: str, new: Condition, now: datetime) -> None:
     """Say how a subject is now. Where it was bad before, it is since then. "ok" is no row."""
-    if found.state is State.OK:
-        clear(connection, gateway, found.subject)
+    if new.state is State.OK:
+        clear(connection, gateway, new.subject)
         return
-    phrase = codec.phrase(found.words) if isinstance(found.words, Phrase) else ""
-    values = {"state": found.state.value, "words": found.words, "phrase": phrase, "seen": now}
-    key = {"gateway": gateway, "subject": found.subject}
+    phrase = codec.phrase(new.words) if isinstance(new.words, Phrase) else ""
+    values = {"state": new.state.value, "words": new.words, "phrase": phrase, "seen": now}
+    key = {"gateway": gateway, "subject": new.subject}
     changed = connection.execute(
         sa.update(condition)
-        .where(condition.c.gateway == gateway, condition.c.subject == found.subject)
-        .values(values if found.since is None else values | {"since": found.since})
+        .where(condition.c.gateway == gateway, condition.c.subject == new.subject)
+        .values(values if new.since is None else values | {"since": new.since})
     ).rowcount
     if not changed:
-        upsert.one(connection, condition, key, values | {"since": found.since or now})
+        upsert.one(connection, condition, key, values | {"since": new.since or now})
 
 
 def clear(connection: Connection, gateway: str, subject: str) -> None:
@@ -57,13 +57,13 @@ def hold(
 ) -> None:
     """Make what a gateway says be just this; what stands there already is not written again."""
     rows = connection.execute(sa.select(condition).where(condition.c.gateway == gateway)).all()
-    told = {row.subject: (row.state, row.words, row.since) for row in rows}
-    for subject in told.keys() - {one.subject for one in now_wrong}:
+    standing = {row.subject: (row.state, row.words, row.since) for row in rows}
+    for subject in standing.keys() - {new.subject for new in now_wrong}:
         clear(connection, gateway, subject)
-    for one in now_wrong:
-        state, words, since = told.get(one.subject, ("", "", None))
-        if (state, words) != (one.state.value, one.words) or one.since not in (None, since):
-            report(connection, gateway, one, now)
+    for new in now_wrong:
+        state, words, since = standing.get(new.subject, ("", "", None))
+        if (state, words) != (new.state.value, new.words) or new.since not in (None, since):
+            report(connection, gateway, new, now)
 
 
 def read(connection: Connection, now: datetime, *, but: str | None = None) -> list[Condition]:
@@ -74,14 +74,14 @@ def read(connection: Connection, now: datetime, *, but: str | None = None) -> li
         sa.select(condition).order_by(condition.c.since, condition.c.gateway, condition.c.subject)
     ).all()
     living = _living(connection, [row.gateway for row in rows], now)
-    found: dict[tuple[str, str], Condition] = {}
+    by_words: dict[tuple[str, str], Condition] = {}
     for row in rows:
         stands = row.seen > now - SITE_LIFE if row.gateway == SITE else row.gateway in living
         if stands and row.gateway != but:
             words = codec.parse_phrase(row.phrase, row.words)
-            told = Condition(row.subject, State(row.state), words, row.since)
-            found.setdefault((row.subject, row.words), told)
-    return list(found.values())
+            reported = Condition(row.subject, State(row.state), words, row.since)
+            by_words.setdefault((row.subject, row.words), reported)
+    return list(by_words.values())
 
 
 def forget(connection: Connection, now: datetime) -> None:

@@ -31,7 +31,7 @@ class Copied:
     mended: Sequence[str]
 
 
-def copy(source: Store, target: Store, now: datetime, told: Told = untold) -> Copied:
+def copy(source: Store, target: Store, now: datetime, report: Told = untold) -> Copied:
     """Copy everything. Raises `Refused` where a gateway runs on the source, or the target is not
     empty; `StoreError` where a row cannot be written.
     """
@@ -49,7 +49,7 @@ def copy(source: Store, target: Store, now: datetime, told: Told = untold) -> Co
             triggers.drop(writing)
             mended = list[str]()
             rows = {
-                table.name: _copy(reading, writing, table, mended, told)
+                table.name: _copy(reading, writing, table, mended, report)
                 for table in schema.metadata.sorted_tables
             }
             _number(reading, writing)
@@ -73,7 +73,7 @@ def _require_all(connection: Connection, rows: dict[str, int]) -> None:
 
 
 def _copy(
-    reading: Connection, writing: Connection, table: sa.Table, mended: list[str], told: Told
+    reading: Connection, writing: Connection, table: sa.Table, mended: list[str], report: Told
 ) -> int:
     chosen = sa.select(table)
     if table.name == "lease":  # who lives there does not live here
@@ -89,7 +89,7 @@ def _copy(
             why = engine.first_line(error)
             raise StoreError(f"{table.name} cannot be copied: {why}") from error
         done += len(values)
-        told(table.name, done, total)
+        report(table.name, done, total)
     return done
 
 

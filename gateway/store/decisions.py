@@ -72,7 +72,7 @@ def chosen(connection: Connection, causes: Iterable[Cause]) -> set[tuple[Decisio
     """Those of these causes that somebody has decided on: they do not come back, except letters
     that do not arrive, which may be other ones.
     """
-    subjects = {one.about for one in causes if one.kind is not DecisionKind.UNDELIVERABLE}
+    subjects = {cause.about for cause in causes if cause.kind is not DecisionKind.UNDELIVERABLE}
     if not subjects:
         return set()
     query = sa.select(decision.c.kind, decision.c.subject).where(
@@ -85,7 +85,7 @@ def put(connection: Connection, causes: Iterable[Cause], at: datetime) -> list[i
     """Open decisions for these causes, except where one is open. Returns the numbers of the new
     ones.
     """
-    ordered = sorted(causes, key=lambda one: (one.kind, one.about))
+    ordered = sorted(causes, key=lambda cause: (cause.kind, cause.about))
     if not ordered:
         return []
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
@@ -94,14 +94,14 @@ def put(connection: Connection, causes: Iterable[Cause], at: datetime) -> list[i
         .on_conflict_do_nothing(index_elements=["kind", "subject"], index_where=OPEN)
         .returning(decision.c.id, decision.c.kind, decision.c.subject)
     )
-    causes_by_name = {(one.kind, one.about): one for one in ordered}
-    made = {
+    causes_by_name = {(cause.kind, cause.about): cause for cause in ordered}
+    opened = {
         row.id: causes_by_name[DecisionKind(row.kind), row.subject]
-        for row in connection.execute(statement, [_values(one, at) for one in ordered])
+        for row in connection.execute(statement, [_values(cause, at) for cause in ordered])
     }
-    entries = [_entry(OPENED, number, made[number]) for number in sorted(made)]
+    entries = [_entry(OPENED, number, opened[number]) for number in sorted(opened)]
     journal.write(connection, entries, at)
-    return sorted(made)
+    return sorted(opened)
 
 
 def close(
@@ -113,9 +113,11 @@ def close(
     """Close decisions, by the choice of `verdict` those that it is about. Returns those that were
     open still.
     """
-    waiting = {one.id: one for one in ended}
+    waiting = {decision.id: decision for decision in ended}
     chosen_ones = {
-        number for number, one in waiting.items() if verdict and one.cause.about == verdict.about
+        number
+        for number, decision in waiting.items()
+        if verdict and decision.cause.about == verdict.about
     }
     by_itself = waiting.keys() - chosen_ones
     closed = _close(connection, by_itself, at, "", "")
@@ -135,8 +137,13 @@ def close_declines(connection: Connection, participant: int, by: str, at: dateti
         decision.c.participant == participant, decision.c.kind.in_(DECLINES), OPEN
     )
     there = [_decision(row) for row in connection.execute(query)]
-    for one in there:
-        close(connection, [one], at, Verdict(by, Choice.ACKNOWLEDGE, one.cause.about))
+    for open_decision in there:
+        close(
+            connection,
+            [open_decision],
+            at,
+            Verdict(by, Choice.ACKNOWLEDGE, open_decision.cause.about),
+        )
     return bool(there)
 
 
@@ -161,44 +168,46 @@ def find(connection: Connection, numbers: Collection[int]) -> list[Decision]:
     return [_decision(row) for row in rows]
 
 
-def view(one: Decision) -> shapes.Decision:
+def view(decision: Decision) -> shapes.Decision:
     """As it is shown everywhere."""
-    cause = one.cause
+    cause = decision.cause
     waits = shapes.Decision(
-        one.id,
+        decision.id,
         cause.kind.value,
-        one.opened_at,
+        decision.opened_at,
         cause.follow_up,
         cause.participant,
         cause.instance,
         cause.associate,
         cause.about,
-        said(one),
+        said(decision),
         cause.message,
         cause.proposal,
     )
-    if one.closed_at is None:
-        return replace(waits, choices=tuple(one.choices))
-    return replace(waits, closed_at=one.closed_at, closed_by=one.closed_by, choice=one.choice)
+    if decision.closed_at is None:
+        return replace(waits, choices=tuple(decision.choices))
+    return replace(
+        waits, closed_at=decision.closed_at, closed_by=decision.closed_by, choice=decision.choice
+    )
 
 
-def said(one: Decision) -> dict[str, Any]:
+def said(decision: Decision) -> dict[str, Any]:
     """What it says to people."""
-    return {name: value for name, value in one.cause.detail.items() if name not in INTERNAL}
+    return {name: value for name, value in decision.cause.detail.items() if name not in INTERNAL}
 
 
 def page(
-    connection: Connection, wanted: Filter, limit: int, before: int | None = None
+    connection: Connection, selection: Filter, limit: int, before: int | None = None
 ) -> list[Decision]:
     """Open decisions, newest first. `before`: only those of a lower number."""
-    query = _selected(sa.select(decision), wanted).order_by(decision.c.id.desc()).limit(limit)
+    query = _selected(sa.select(decision), selection).order_by(decision.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(decision.c.id < before)
     return [_decision(row) for row in connection.execute(query)]
 
 
-def count(connection: Connection, wanted: Filter) -> int:
-    query = _selected(sa.select(sa.func.count()).select_from(decision), wanted)
+def count(connection: Connection, selection: Filter) -> int:
+    query = _selected(sa.select(sa.func.count()).select_from(decision), selection)
     number: int = connection.execute(query).scalar_one()
     return number
 
@@ -218,18 +227,21 @@ def follow_ups(connection: Connection, after: int, limit: int) -> tuple[list[str
     return sorted(keys), rows[-1].id if rows else 0
 
 
-def _selected(query: Any, wanted: Filter) -> Any:
+def _selected(query: Any, selection: Filter) -> Any:
     query = query.where(OPEN)
     administrators = decision.c.associate == decisions.ADMINISTRATORS
-    if wanted.associate is not None:
-        theirs = {wanted.associate, *([decisions.ADMINISTRATORS] if wanted.administrators else [])}
+    if selection.associate is not None:
+        theirs = {
+            selection.associate,
+            *([decisions.ADMINISTRATORS] if selection.administrators else []),
+        }
         query = query.where(decision.c.associate.in_(theirs))
-    elif not wanted.administrators:
+    elif not selection.administrators:
         query = query.where(~(administrators & decision.c.kind.in_(_of_administrators())))
-    if wanted.kinds:
-        query = query.where(decision.c.kind.in_(sorted(wanted.kinds)))
-    if wanted.follow_up is not None:
-        query = query.where(decision.c.follow_up == wanted.follow_up)
+    if selection.kinds:
+        query = query.where(decision.c.kind.in_(sorted(selection.kinds)))
+    if selection.follow_up is not None:
+        query = query.where(decision.c.follow_up == selection.follow_up)
     return query
 
 
@@ -265,17 +277,17 @@ def _entry(event: str, number: int, cause: Cause, verdict: Verdict | None = None
     )
 
 
-def _values(one: Cause, at: datetime) -> dict[str, Any]:
+def _values(cause: Cause, at: datetime) -> dict[str, Any]:
     return {
-        "kind": one.kind.value,
-        "follow_up": one.follow_up,
-        "participant": one.participant,
-        "instance": codec.moment(one.instance),
-        "associate": one.associate,
-        "subject": one.about,
-        "detail": json.dumps(one.detail, ensure_ascii=False),
-        "message": one.message,
-        "proposal": one.proposal,
+        "kind": cause.kind.value,
+        "follow_up": cause.follow_up,
+        "participant": cause.participant,
+        "instance": codec.moment(cause.instance),
+        "associate": cause.associate,
+        "subject": cause.about,
+        "detail": json.dumps(cause.detail, ensure_ascii=False),
+        "message": cause.message,
+        "proposal": cause.proposal,
         "opened_at": at,
     }
 

@@ -32,11 +32,11 @@ def types(connection: Connection) -> dict[str, Type]:
 
 
 def fields(connection: Connection) -> dict[str, Field]:
-    found = dict[str, Field]()
+    by_key = dict[str, Field]()
     for row in connection.execute(sa.select(field_definition)):
         choices = tuple(choices_of(row.choices))
-        found[row.key] = Field(row.key, FieldType(row.type), row.required, choices)
-    return found
+        by_key[row.key] = Field(row.key, FieldType(row.type), row.required, choices)
+    return by_key
 
 
 def names(connection: Connection, language: str) -> dict[str, str]:
@@ -51,7 +51,7 @@ def names(connection: Connection, language: str) -> dict[str, str]:
 
 def choices_of(text: str) -> list[str]:
     """The choices as they stand in the column; none where that is not to be read."""
-    return [one for one in _json(text, list) if isinstance(one, str)]
+    return [choice for choice in _json(text, list) if isinstance(choice, str)]
 
 
 def values_of(text: str) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Who passed his invitation on to whom: at most one delegate for each row (RFC 5546 §3.2.2.3)."""
+"""Who passed an invitation on to whom: at most one delegate for each row (RFC 5546 §3.2.2.3)."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -22,10 +22,10 @@ def of_each(connection: Connection, keys: Collection[str]) -> dict[str, dict[int
         .join(participant, participant.c.id == delegation.c.participant)
         .where(participant.c.follow_up.in_(keys))
     )
-    found = dict[str, dict[int, int]]()
+    by_follow_up = dict[str, dict[int, int]]()
     for row in rows:
-        found.setdefault(row.follow_up, {})[row.participant] = row.delegate
-    return found
+        by_follow_up.setdefault(row.follow_up, {})[row.participant] = row.delegate
+    return by_follow_up
 
 
 def put(connection: Connection, delegator: int, delegate: int, at: datetime) -> None:

@@ -134,14 +134,15 @@ def holders(connection: Connection, names: Sequence[str]) -> list[Holder]:
     """Those that are there, in the order of their names: keys of associates or resources, or
     KIND:KEY where one key is of both.
     """
-    found = dict[str, Holder]()
+    by_name = dict[str, Holder]()
     for kind, table in (("resource", resource), ("associate", associate)):
-        keys = [*names, *(name.partition(":")[2] for name in names if name.startswith(f"{kind}:"))]
+        prefix = f"{kind}:"
+        keys = [*names, *(name.removeprefix(prefix) for name in names if name.startswith(prefix))]
         query = sa.select(table.c.key, table.c.name).where(table.c.key.in_(keys))
         for row in connection.execute(query):
             holder = Holder(f"{kind}:{row.key}", kind, row.key, row.name)
-            found[row.key] = found[holder.who] = holder
-    return [found[name] for name in dict.fromkeys(names) if name in found]
+            by_name[row.key] = by_name[holder.who] = holder
+    return [by_name[name] for name in dict.fromkeys(names) if name in by_name]
 
 
 def entries(
@@ -152,32 +153,36 @@ def entries(
     rows = chain.from_iterable(
         connection.execute(query) for query in _between(everybody, period, series=near)
     )
-    kept = [Kept(row.id, diary.entry_of(row), row.conflict) for row in rows]
+    diary_entries = [Kept(row.id, diary.entry_of(row), row.conflict) for row in rows]
     if not near:
-        kept += _expanded(connection, everybody, period, timezone)
-    return sorted(kept, key=lambda one: (one.entry.start, one.entry.who, one.entry.follow_up))
+        diary_entries += _expanded(connection, everybody, period, timezone)
+    return sorted(diary_entries, key=_in_order_of_time)
+
+
+def _in_order_of_time(stored: Kept) -> tuple[datetime, str, str]:
+    return stored.entry.start, stored.entry.who, stored.entry.follow_up
 
 
 def of_each(
     connection: Connection,
-    wanted: Sequence[tuple[Collection[str], Span]],
+    looks: Sequence[tuple[Collection[str], Span]],
     timezone: str,
     now: datetime,
 ) -> list[list[Kept]]:
     """The same of several diaries and periods, read at once."""
-    found = [list[Kept]() for _ in wanted]
-    near = [place for place, (_, period) in enumerate(wanted) if _is_near(period, now)]
+    by_look = [list[Kept]() for _ in looks]
+    near = [place for place, (_, period) in enumerate(looks) if _is_near(period, now)]
     for part in chunks.parts(near, AT_ONCE):
         queries = [
             query.add_columns(sa.literal(place).label("place"))
             for place in part
-            for query in _between(*wanted[place], series=True)
+            for query in _between(*looks[place], series=True)
         ]
         for row in connection.execute(sa.union_all(*queries)):
-            found[row.place].append(Kept(row.id, diary.entry_of(row), row.conflict))
-    for place in set(range(len(wanted))).difference(near):
-        found[place] = entries(connection, *wanted[place], timezone, now)
-    return found
+            by_look[row.place].append(Kept(row.id, diary.entry_of(row), row.conflict))
+    for place in set(range(len(looks))).difference(near):
+        by_look[place] = entries(connection, *looks[place], timezone, now)
+    return by_look
 
 
 def _is_near(period: Span, now: datetime) -> bool:
@@ -187,15 +192,15 @@ def _is_near(period: Span, now: datetime) -> bool:
 
 def _between(everybody: Collection[str], period: Span, *, series: bool) -> list[sa.Select[Any]]:
     after, before = period
-    one, moment = diary_entry.c, diary_entry.c.start_at.type
+    row, moment = diary_entry.c, diary_entry.c.start_at.type
     since, until = sa.literal(after, moment), sa.literal(before, moment)
     shortly = sa.literal(after - diary.SHORT, moment)
     query = sa.select(diary_entry).where(
-        one.who.in_(everybody), one.start_at < until, one.end_at > since
+        row.who.in_(everybody), row.start_at < until, row.end_at > since
     )
     if not series:
-        query = query.where(one.instance == "")
-    return [query.where(one.start_at >= shortly), query.where(_LASTING, one.start_at < shortly)]
+        query = query.where(row.instance == "")
+    return [query.where(row.start_at >= shortly), query.where(_LASTING, row.start_at < shortly)]
 
 
 def _expanded(
@@ -203,47 +208,51 @@ def _expanded(
 ) -> list[Kept]:
     """Dates of series that have no entries."""
     after, before = period
-    one, moment = diary_series.c, diary_series.c.start_at.type
-    query = sa.select(one.follow_up).where(
-        one.who.in_(everybody),
-        one.start_at < sa.literal(before, moment),
-        one.end_at > sa.literal(after, moment),
+    row, moment = diary_series.c, diary_series.c.start_at.type
+    query = sa.select(row.follow_up).where(
+        row.who.in_(everybody),
+        row.start_at < sa.literal(before, moment),
+        row.end_at > sa.literal(after, moment),
     )
     keys = sorted(set(connection.execute(query).scalars()))
-    made = list[Kept]()
+    expanded = list[Kept]()
     for occupation in diary.occupations(connection, keys, timezone):
         if occupation.edition is None:
             continue
-        attendees = [one for one in occupation.attendees if one.who in everybody]
+        attendees = [attendee for attendee in occupation.attendees if attendee.who in everybody]
         dates = conflicts.entries(
             occupation.key, occupation.edition, attendees, period, is_free=occupation.is_free
         )
-        made += (Kept(0, entry, conflict=False) for entry in dates if entry.instance is not None)
-    return made
+        expanded += (
+            Kept(0, entry, conflict=False) for entry in dates if entry.instance is not None
+        )
+    return expanded
 
 
-def occupied(kept: Iterable[Kept], *, without: str = "") -> dict[str, list[Span]]:
+def occupied(diary_entries: Iterable[Kept], *, without: str = "") -> dict[str, list[Span]]:
     """By diary: the times that are taken. `without`: by a follow-up that does not count."""
     taken: dict[str, list[Span]] = {}
-    for one in kept:
-        if one.entry.busy and one.entry.follow_up != without:
-            taken.setdefault(one.entry.who, []).append((one.entry.start, one.entry.end))
+    for stored in diary_entries:
+        entry = stored.entry
+        if entry.busy and entry.follow_up != without:
+            taken.setdefault(entry.who, []).append((entry.start, entry.end))
     return taken
 
 
-def lines(connection: Connection, actor: Actor, kept: Sequence[Kept]) -> list[Line]:
-    """Entries as an actor sees them, without those of whoever declined: theirs have left the
+def lines(connection: Connection, actor: Actor, diary_entries: Sequence[Kept]) -> list[Line]:
+    """Entries as an actor sees them, without those of attendees who declined: these have left the
     diary.
     """
-    records = _records(connection, actor, {one.entry.follow_up for one in kept})
-    attendees = _attendees(connection, {one.entry.participant for one in kept})
+    records = _records(connection, actor, {stored.entry.follow_up for stored in diary_entries})
+    attendees = _attendees(connection, {stored.entry.participant for stored in diary_entries})
     shown = []
-    for one in kept:
-        attendee = attendees.get(one.entry.participant, Attendee(one.entry.who))
-        status = attendee.status(one.entry.instance)
+    for stored in diary_entries:
+        entry = stored.entry
+        attendee = attendees.get(entry.participant, Attendee(entry.who))
+        status = attendee.status(entry.instance)
         if status not in conflicts.BLOCK_NOBODY:
-            record = records.get(one.entry.follow_up)
-            shown.append(Line(one.entry, one.conflict, status, record))
+            record = records.get(entry.follow_up)
+            shown.append(Line(entry, stored.conflict, status, record))
     return shown
 
 
@@ -260,7 +269,7 @@ def called_off(
         record, edition = records[occupation.key], occupation.edition
         if edition is None:
             continue
-        attendees = [one for one in occupation.attendees if one.who in everybody]
+        attendees = [attendee for attendee in occupation.attendees if attendee.who in everybody]
         left_out, whole = _put_back(edition)
         for entry in conflicts.entries(occupation.key, whole, attendees, period, is_free=True):
             if record.cancelled or entry.instance in left_out:
@@ -273,7 +282,7 @@ def _put_back(edition: Edition) -> tuple[frozenset[Moment], Edition]:
     series = edition.recurrence
     if series is None:
         return frozenset(), edition
-    dates = tuple(one for one in edition.dates if not one.cancelled)
+    dates = tuple(change for change in edition.dates if not change.cancelled)
     whole = replace(edition, recurrence=replace(series, exdates=()), dates=dates)
     return frozenset(series.exdates), whole
 
@@ -291,16 +300,23 @@ def _concern(everybody: Collection[str]) -> sa.ColumnElement[bool]:
 
 
 def _called_off(connection: Connection, period: Span) -> set[str]:
-    """Follow-ups of which all is cancelled, or a date."""
-    one, other = follow_up.c, follow_up_date.c
-    begins = sa.func.coalesce(one.start_at, one.deadline)
-    after = sa.literal(period[0] - diary.SHORT, one.start_at.type)
-    before = sa.literal(period[1], one.start_at.type)
-    single = sa.select(one.key).where(one.cancelled, begins >= after, begins < before)
-    series = sa.select(one.key).where(one.cancelled, SERIES, one.start_at < before)
-    of_date = other.cancelled, other.original_start >= after, other.original_start < before
-    queries = single, series, sa.select(other.follow_up).where(*of_date)
-    return {key for query in queries for key in connection.execute(query).scalars()}
+    """Follow-ups that are cancelled as a whole, or for one date."""
+    record = follow_up.c
+    date_row = follow_up_date.c
+    begins = sa.func.coalesce(record.start_at, record.deadline)
+    after = sa.literal(period[0] - diary.SHORT, record.start_at.type)
+    before = sa.literal(period[1], record.start_at.type)
+    single = sa.select(record.key).where(record.cancelled, begins >= after, begins < before)
+    series = sa.select(record.key).where(record.cancelled, SERIES, record.start_at < before)
+    single_date = sa.select(date_row.follow_up).where(
+        date_row.cancelled,
+        date_row.original_start >= after,
+        date_row.original_start < before,
+    )
+    keys = set[str]()
+    for query in (single, series, single_date):
+        keys.update(connection.execute(query).scalars())
+    return keys
 
 
 def _records(
@@ -325,16 +341,16 @@ def _attendees(
         .join(follow_up, follow_up.c.key == participant.c.follow_up)
         .join(standing, standing.c.participant == participant.c.id, isouter=True)
     )
-    made = dict[int | None, Attendee]()
+    attendees = dict[int | None, Attendee]()
     for part in chunks.parts(ids, diary.PART):
         stood = dict[int, dict[Moment | None, Standing]]()
         for row in connection.execute(query.where(participant.c.id.in_(part))):
             if row.id not in stood:
                 stood[row.id] = {}
-                made[row.id] = Attendee("", row.id, followups.role(row), None, stood[row.id])
+                attendees[row.id] = Attendee("", row.id, followups.role(row), None, stood[row.id])
             if row.instance is not None:
                 stood[row.id][codec.parse_moment(row.instance)] = _standing(row)
-    return made
+    return attendees
 
 
 def _standing(row: Any) -> Standing:
@@ -353,10 +369,10 @@ def tasks(
     """What these associates are to do in a period, by deadline; without what is private to
     others. A meeting has no deadline, whatever its record says (domain.md §2).
     """
-    one, moment = follow_up.c, follow_up.c.deadline.type
+    record, moment = follow_up.c, follow_up.c.deadline.type
     after, before = (sa.literal(end, moment) for end in period)
-    query = _tasks(actor, owners).where(one.deadline >= after, one.deadline < before)
-    query = query.order_by(one.deadline, one.key)
+    query = _tasks(actor, owners).where(record.deadline >= after, record.deadline < before)
+    query = query.order_by(record.deadline, record.key)
     return [_task(row, timezone) for row in connection.execute(query)]
 
 
@@ -364,16 +380,16 @@ def overdue(
     connection: Connection, actor: Actor, owners: Collection[str], before: datetime, timezone: str
 ) -> list[Task]:
     """What these associates have not done until then, the last `MOST_OVERDUE` of it."""
-    one = follow_up.c
-    query = _tasks(actor, owners).where(one.deadline < before, ~one.completed)
-    query = query.order_by(one.deadline.desc(), one.key).limit(MOST_OVERDUE)
+    record = follow_up.c
+    query = _tasks(actor, owners).where(record.deadline < before, ~record.completed)
+    query = query.order_by(record.deadline.desc(), record.key).limit(MOST_OVERDUE)
     return [_task(row, timezone) for row in connection.execute(query)][::-1]
 
 
 def _tasks(actor: Actor, owners: Collection[str]) -> sa.Select[Any]:
-    one = follow_up.c
-    query = sa.select(*_TASK).where(one.owner.in_(owners), one.deadline.is_not(None))
-    return query.where(one.kind != Kind.MEETING, ~one.cancelled, visible.follow_ups(actor))
+    record = follow_up.c
+    query = sa.select(*_TASK).where(record.owner.in_(owners), record.deadline.is_not(None))
+    return query.where(record.kind != Kind.MEETING, ~record.cancelled, visible.follow_ups(actor))
 
 
 def standings(
@@ -391,11 +407,11 @@ def standings(
     query = sa.select(row.follow_up, row.code, is_lost.label("is_lost"))
     query = query.join(follow_up, follow_up.c.key == row.follow_up)
     query = query.where(follow_up.c.owner == owner, ~row.removed, is_asked)
-    found = dict[str, list[tuple[Status, bool]]]()
-    for one in chunks.rows(connection, query, row.follow_up, keys):
-        standing = Status(one.code or Status.INVITATION), bool(one.is_lost)
-        found.setdefault(one.follow_up, []).append(standing)
-    return found
+    by_follow_up = dict[str, list[tuple[Status, bool]]]()
+    for answer in chunks.rows(connection, query, row.follow_up, keys):
+        standing = Status(answer.code or Status.INVITATION), bool(answer.is_lost)
+        by_follow_up.setdefault(answer.follow_up, []).append(standing)
+    return by_follow_up
 
 
 def _task(row: Any, timezone: str) -> Task:

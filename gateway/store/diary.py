@@ -1,7 +1,7 @@
 """The diaries of associates and resources: what of a follow-up belongs there, what stands there,
 and which entries conflict (domain.md §5), in sets.
 
-Whoever changes an entry has locked the follow-up, and then everybody whose diary it is in
+Before an entry is changed, the follow-up is locked, and then everybody whose diary it is in
 (`lock`), in one order and last of all: two follow-ups of one person that are planned at once both
 see the conflict. Rows of other follow-ups are never waited for; those that somebody else has in
 hand are passed over, and their follow-up is looked at again.
@@ -104,7 +104,7 @@ def occupations(
     by_key: dict[str, list[Any]] = {}
     for row in rows:
         by_key.setdefault(row.follow_up, []).append(row)
-    made = []
+    occupied = []
     for key in keys:
         here = by_key.get(key, [])
         flagged = frozenset(row.id for row in here if row.conflict)
@@ -114,12 +114,12 @@ def occupations(
             occupation = replace(occupation, attendees=attendees)
             if cancelled or not record.cancelled:
                 occupation = _timed(occupation, record, own.get(key, ()), timezone)
-        made.append(occupation)
-    return made
+        occupied.append(occupation)
+    return occupied
 
 
 def _rows(connection: Connection, keys: Collection[str]) -> Sequence[Any]:
-    """Participants of the house, and whoever is said to conflict."""
+    """Participants of the house, and those that are said to conflict."""
     row = participant.c
     ours = row.associate.is_not(None) | row.resource.is_not(None) | row.conflict
     query = sa.select(*_COLUMNS).join(follow_up, follow_up.c.key == row.follow_up)
@@ -129,7 +129,7 @@ def _rows(connection: Connection, keys: Collection[str]) -> Sequence[Any]:
 def _attendees(
     record: Any, rows: Sequence[Any], standings: Mapping[int, Any]
 ) -> tuple[Attendee, ...]:
-    made = []
+    attendees = []
     for row in rows:
         if row.removed or not (row.associate or row.resource):
             continue
@@ -138,10 +138,10 @@ def _attendees(
             continue
         who = f"associate:{row.associate}" if row.associate else f"resource:{row.resource}"
         own = standings.get(row.id, {})
-        made.append(Attendee(who, row.id, followups.role(row), date, own))
+        attendees.append(Attendee(who, row.id, followups.role(row), date, own))
     if record.owner:
-        made.append(Attendee(f"associate:{record.owner}", None, Role.OWNER))
-    return tuple(made)
+        attendees.append(Attendee(f"associate:{record.owner}", None, Role.OWNER))
+    return tuple(attendees)
 
 
 def _timed(occupation: Occupation, record: Any, own: Sequence[Any], timezone: str) -> Occupation:
@@ -153,7 +153,7 @@ def _timed(occupation: Occupation, record: Any, own: Sequence[Any], timezone: st
 
 
 def _times(record: Any, own: Sequence[Any], timezone: str) -> Edition:
-    """An edition of which only the times are right."""
+    """An edition; only its times are right."""
     faults.check(faults.of_follow_up(record))
     kind, zone = Kind(record.kind), record.timezone or timezone
     start, end = timing.times(record, kind, zone)
@@ -174,11 +174,11 @@ def _times(record: Any, own: Sequence[Any], timezone: str) -> Edition:
 
 def entries(connection: Connection, keys: Collection[str]) -> dict[str, list[Kept]]:
     """What stands in the diaries of these follow-ups."""
-    kept: dict[str, list[Kept]] = {}
+    by_follow_up: dict[str, list[Kept]] = {}
     query = sa.select(diary_entry).where(diary_entry.c.follow_up.in_(keys))
     for row in connection.execute(query):
-        kept.setdefault(row.follow_up, []).append(Kept(row.id, entry_of(row), row.conflict))
-    return kept
+        by_follow_up.setdefault(row.follow_up, []).append(Kept(row.id, entry_of(row), row.conflict))
+    return by_follow_up
 
 
 def entry_of(row: Any) -> Entry:
@@ -205,12 +205,12 @@ def conflicted(connection: Connection, keys: Collection[str]) -> frozenset[str]:
 
 def courses(connection: Connection, keys: Collection[str]) -> dict[str, list[Course]]:
     """Who is said to take part in which series of these."""
-    kept: dict[str, list[Course]] = {}
+    by_follow_up: dict[str, list[Course]] = {}
     query = sa.select(diary_series).where(diary_series.c.follow_up.in_(keys))
     for row in connection.execute(query):
         course = Course(row.who, row.follow_up, row.start_at, row.end_at, row.until)
-        kept.setdefault(row.follow_up, []).append(course)
-    return kept
+        by_follow_up.setdefault(row.follow_up, []).append(course)
+    return by_follow_up
 
 
 def course(edition: Edition, who: str, key: str, until: datetime) -> Course:

@@ -1,7 +1,7 @@
 """Links by which calendar programs follow somebody's diary.
 
 Security: see `schema_access`. A link that is unknown, one that was renewed or revoked, and one of a
-user who may not sign in any more take the same query and are the same to whoever asks.
+user who may not sign in any more take the same query and are the same to one who asks.
 """
 
 import secrets

@@ -79,25 +79,25 @@ def merge(
     A row that says nothing of a column leaves it. Rows of the parents in `prune` that are not given
     are deleted.
     """
-    target, wanted = metadata.tables[table], {_identity(row, identity): row for row in rows}
-    parents = {*(key[0] for key in wanted), *prune}
+    target, listed = metadata.tables[table], {_identity(row, identity): row for row in rows}
+    parents = {*(key[0] for key in listed), *prune}
     column = target.c[identity[0]]
-    found = chunks.rows(connection, sa.select(target), column, parents)
-    present = {_identity(row, identity): row for row in found}
+    there = chunks.rows(connection, sa.select(target), column, parents)
+    present = {_identity(row, identity): row for row in there}
     changes = {
         key: values
-        for key in wanted.keys() & present.keys()
-        if (values := _changes(wanted[key], present[key], identity))
+        for key in listed.keys() & present.keys()
+        if (values := _changes(listed[key], present[key], identity))
     }
-    created = [key for key in wanted if key not in present]
-    gone = [key for key in present if key not in wanted and key[0] in prune]
+    created = [key for key in listed if key not in present]
+    gone = [key for key in present if key not in listed and key[0] in prune]
     _delete(connection, target, [present[key] for key in gone])
-    _update(connection, target, [(present[key], changes[key]) for key in wanted if key in changes])
-    _insert(connection, target, [wanted[key] for key in created])
+    _update(connection, target, [(present[key], changes[key]) for key in listed if key in changes])
+    _insert(connection, target, [listed[key] for key in created])
     return Merged(
         frozenset(created),
         frozenset(changes),
-        frozenset(wanted.keys() - set(created) - changes.keys()),
+        frozenset(listed.keys() - set(created) - changes.keys()),
         frozenset(gone),
     )
 
@@ -213,10 +213,10 @@ def addresses(
 def token_holders(connection: Connection, tokens: Collection[str]) -> dict[str, int]:
     """Tokens that are in use → the number of the participant they belong to."""
     given = sa.select(participant.c.given_token.label("token"), participant.c.id.label("holder"))
-    made = sa.select(invitation.c.token, invitation.c.participant.label("holder"))
+    issued = sa.select(invitation.c.token, invitation.c.participant.label("holder"))
     rows = [
         *chunks.rows(connection, given, participant.c.given_token, tokens),
-        *chunks.rows(connection, made, invitation.c.token, tokens),
+        *chunks.rows(connection, issued, invitation.c.token, tokens),
     ]
     return {row["token"]: row["holder"] for row in rows}
 
@@ -245,26 +245,26 @@ def names(connection: Connection, called: Collection[str]) -> dict[str, str]:
     """Names of the people, associates and resources that are there, by kind and key as
     `followups.Member.who` has them.
     """
-    found = dict[str, str]()
+    by_who = dict[str, str]()
     for kind, table in (("person", person), ("associate", associate), ("resource", resource)):
-        keys = {one.partition(":")[2] for one in called if one.startswith(f"{kind}:")}
+        keys = {who.partition(":")[2] for who in called if who.startswith(f"{kind}:")}
         if keys:
             query = sa.select(table.c.key, table.c.name).where(table.c.key.in_(keys))
-            found |= {f"{kind}:{row.key}": row.name for row in connection.execute(query)}
-    return found
+            by_who |= {f"{kind}:{row.key}": row.name for row in connection.execute(query)}
+    return by_who
 
 
 def at(connection: Connection, addresses: Iterable[str]) -> dict[str, set[str]]:
     """By address in lower case: the keys of the people and associates who have it."""
-    wanted, found = {one.lower() for one in addresses}, dict[str, set[str]]()
-    if not wanted:
-        return found
+    lowered, by_address = {address.lower() for address in addresses}, dict[str, set[str]]()
+    if not lowered:
+        return by_address
     spelled, email = sa.func.lower(person_email.c.address), sa.func.lower(associate.c.email)
     for key, address in connection.execute(
         sa.union_all(
-            sa.select(person_email.c.person, spelled).where(spelled.in_(wanted)),
-            sa.select(associate.c.key, email).where(email.in_(wanted)),
+            sa.select(person_email.c.person, spelled).where(spelled.in_(lowered)),
+            sa.select(associate.c.key, email).where(email.in_(lowered)),
         )
     ):
-        found.setdefault(address, set()).add(key)
-    return found
+        by_address.setdefault(address, set()).add(key)
+    return by_address

@@ -1,7 +1,7 @@
-"""What else an invitee may hold than what his invitation counts as sent, because nobody knows
+"""What else an invitee may hold than what their invitation counts as sent, because nobody knows
 whether a letter arrived (itip.md §2, "may have arrived").
 
-The column `invitation.doubts` has, newest first, what he held before each letter that was claimed
+The column `invitation.doubts` has, newest first, what they held before each letter that was claimed
 since the last one that certainly arrived: `edition:method`, each with a space behind it. A letter
 that certainly did not arrive takes back what its claim wrote; one that may have (`outbox.doubtful`)
 never does. What is about another date than the letter that arrived stays. `NOT_ARRIVED` stands
@@ -97,7 +97,7 @@ def claimed() -> sa.ColumnElement[str]:
 
 def read(text: str) -> list[Held]:
     """Newest first."""
-    pairs = (one.partition(":") for one in text.removeprefix(NOT_ARRIVED).split())
+    pairs = (doubt.partition(":") for doubt in text.removeprefix(NOT_ARRIVED).split())
     return [
         Held(int(edition) if edition else None, Method(method) if method else None)
         for edition, _, method in pairs
@@ -106,15 +106,17 @@ def read(text: str) -> list[Held]:
 
 def names(edition: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
     """Whether an invitation says of an edition that it may be held."""
-    held = sa.func.ltrim(invitation.c.doubts, NOT_ARRIVED, type_=sa.Text)
-    return (" " + held).contains(" " + sa.cast(edition, sa.Text) + ":")
+    editions = sa.func.ltrim(invitation.c.doubts, NOT_ARRIVED, type_=sa.Text)
+    return (" " + editions).contains(" " + sa.cast(edition, sa.Text) + ":")
 
 
-def write(held: Iterable[Held]) -> str:
-    return "".join(
-        f"{'' if one.edition is None else one.edition}:{one.method.value if one.method else ''} "
-        for one in held
-    )
+def write(doubts: Iterable[Held]) -> str:
+    text = ""
+    for doubt in doubts:
+        number = "" if doubt.edition is None else doubt.edition
+        method = doubt.method.value if doubt.method else ""
+        text += f"{number}:{method} "
+    return text
 
 
 def may_hold(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
@@ -126,47 +128,49 @@ def may_hold(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
 def settled(
     connection: Connection, letter: Any, arrived: bool | None, text: str, at: datetime
 ) -> dict[str, object]:
-    """What the invitation of a REQUEST or CANCEL says he holds, or may hold, now that the letter's
-    try has ended. `letter`: its row as it is now; `arrived`: as `outbox.Settlement` has it; `text`:
-    what the invitation has as `doubts`.
+    """What the invitation of a REQUEST or CANCEL says the invitee holds, or may hold, now that the
+    try of the letter has ended. `letter`: its row as it is now; `arrived`: as `outbox.Settlement`
+    has it; `text`: what the invitation has as `doubts`.
     """
-    held = read(text)
+    doubts = read(text)
     if arrived and letter.instance:
-        return {"doubts": write(_with_date(connection, letter, held[1:], at))}
+        return {"doubts": write(_with_date(connection, letter, doubts[1:], at))}
     if arrived:
-        return {"doubts": write(_of_others(connection, letter, held)), "deferred": ""}
+        return {"doubts": write(_of_others(connection, letter, doubts)), "deferred": ""}
     if letter.doubtful:
         return {}
     if letter.state == LetterState.REFUSED:
         return {"doubts": NOT_ARRIVED + text}
-    return taken_back(connection, letter, held)
+    return taken_back(connection, letter, doubts)
 
 
-def _of_others(connection: Connection, letter: Any, held: Sequence[Held]) -> list[Held]:
-    """What he may hold besides: entries of his calendar that a letter says nothing of, because it
-    is about another date.
+def _of_others(connection: Connection, letter: Any, doubts: Sequence[Held]) -> list[Held]:
+    """What the invitee may hold besides: entries of their calendar that a letter says nothing of,
+    because it is about another date.
     """
     others = [
-        one
-        for one in dict.fromkeys(held)
-        if one.method is Method.REQUEST and one.edition != letter.before
+        doubt
+        for doubt in dict.fromkeys(doubts)
+        if doubt.method is Method.REQUEST and doubt.edition != letter.before
     ]
     if not others:
         return []
-    known = invitations.editions(connection, [letter.edition, *(one.edition for one in others)])
-    about = entry(known[letter.edition])
-    return [one for one in others if entry(known[one.edition]) != about]
+    editions = invitations.editions(
+        connection, [letter.edition, *(doubt.edition for doubt in others)]
+    )
+    about = entry(editions[letter.edition])
+    return [doubt for doubt in others if entry(editions[doubt.edition]) != about]
 
 
 def entry(value: Edition) -> tuple[str, Moment | None]:
     return value.uid, value.recurrence_id
 
 
-def taken_back(connection: Connection, letter: Any, held: Sequence[Held]) -> dict[str, object]:
-    """What the invitation says again: this letter certainly did not arrive. `held`: what he held,
-    or may have held, before it.
+def taken_back(connection: Connection, letter: Any, doubts: Sequence[Held]) -> dict[str, object]:
+    """What the invitation says again: this letter certainly did not arrive. `doubts`: what the
+    invitee held, or may have held, before it.
     """
-    if not held:
+    if not doubts:
         edition = invitations.editions(connection, [letter.before]).get(letter.before)
         return {
             "sent_edition": letter.before,
@@ -174,9 +178,9 @@ def taken_back(connection: Connection, letter: Any, held: Sequence[Held]) -> dic
             "doubts": "",
         }
     return {
-        "sent_edition": held[0].edition,
-        "sent_method": held[0].method,
-        "doubts": write(held[1:]),
+        "sent_edition": doubts[0].edition,
+        "sent_method": doubts[0].method,
+        "doubts": write(doubts[1:]),
     }
 
 
@@ -187,34 +191,39 @@ def back_before(connection: Connection, letter: Any) -> dict[str, object]:
     text = connection.execute(
         sa.select(invitation.c.doubts).where(invitation.c.id == letter.invitation)
     ).scalar_one()
-    held = read(text)
-    if held and not text.startswith(NOT_ARRIVED):
+    doubts = read(text)
+    if doubts and not text.startswith(NOT_ARRIVED):
         return {}  # of several letters that wait again the newest has told it
-    return taken_back(connection, letter, held)
+    return taken_back(connection, letter, doubts)
 
 
 def _with_date(
-    connection: Connection, letter: Any, held: Sequence[Held], at: datetime
+    connection: Connection, letter: Any, doubts: Sequence[Held], at: datetime
 ) -> list[Held]:
-    """What he may hold after a letter about one date has arrived; nothing that is as it says."""
-    known = invitations.editions(connection, [letter.edition, *(one.edition for one in held)])
-    date, told = codec.parse_moment(letter.instance), known[letter.edition]
-    kept = list[Held]()
-    for one in held:
-        edition = known.get(one.edition) if one.method is Method.REQUEST else None
+    """What the invitee may hold after a letter about one date has arrived, without what is as that
+    letter says.
+    """
+    editions = invitations.editions(
+        connection, [letter.edition, *(doubt.edition for doubt in doubts)]
+    )
+    date = codec.parse_moment(letter.instance)
+    arrived = editions[letter.edition]
+    still_held = list[Held]()
+    for doubt in doubts:
+        edition = editions.get(doubt.edition) if doubt.method is Method.REQUEST else None
         if edition is None or edition.recurrence is None:
-            kept.append(one)
-        elif owing.lacks(after := owing.with_dates(edition, [(date, told)]), told):
+            still_held.append(doubt)
+        elif owing.lacks(after := owing.with_dates(edition, [(date, arrived)]), arrived):
             assert after is not None
             number = invitations.keep_edition(connection, letter.follow_up, after, None, at)
-            kept.append(Held(number, one.method))
-    return kept
+            still_held.append(Held(number, doubt.method))
+    return still_held
 
 
 def unsettled(connection: Connection, letters: Collection[int]) -> tuple[list[int], set[str]]:
-    """What became needless by what came of these letters, and follow-ups to be looked at for it.
-    Somebody may hold another date, though he was sent his own. Or he was refused the series:
-    letters about its dates would tell him nothing.
+    """What became needless by what came of these letters, and follow-ups to be looked at for it. An
+    invitee may hold another date, though they were sent their own. Or the series was refused: then
+    letters about its dates would tell them nothing.
     """
     numbers = {"numbers": list(letters)}
     dates = connection.execute(DATES_OF_REFUSED, numbers).all()

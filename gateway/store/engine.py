@@ -202,8 +202,8 @@ class Store:
         except DatabaseError as error:
             # SQLite's own word for a file that is none of its own, or is damaged, is the bare base
             # class; PostgreSQL's for a server that became a standby is none of the operational.
-            known = isinstance(error, OperationalError) or type(error) is DatabaseError
-            if not known and getattr(error.orig, "sqlstate", None) != READ_ONLY:
+            is_connection = isinstance(error, OperationalError) or type(error) is DatabaseError
+            if not is_connection and getattr(error.orig, "sqlstate", None) != READ_ONLY:
                 raise
             kind = UnfitStore if _is_no_database(error) else StoreError
             raise kind(f"store {_shown(self.url)}: {self._words(error)}") from error

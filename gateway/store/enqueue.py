@@ -57,9 +57,9 @@ def put(connection: Connection, letters: Sequence[Letter], at: datetime) -> list
         return []
     rows = [_row(letter, at) for letter in letters]
     numbers = list(connection.execute(_INSERT, rows).scalars())
-    _write(connection, _PLANNED, (one for one in letters if one.owed.method in PLANNED))
+    _write(connection, _PLANNED, (letter for letter in letters if letter.owed.method in PLANNED))
     # Words that are passed on to the owner leave the invitation alone.
-    others = (one for one in letters if one.owed.method not in PLANNED | {Method.NONE})
+    others = (letter for letter in letters if letter.owed.method not in PLANNED | {Method.NONE})
     _write(connection, _ANNOUNCED, others)
     return numbers
 

@@ -116,7 +116,7 @@ def number(connection: Connection, section: str) -> int:
 
 def uses(connection: Connection, section: str, key: str) -> dict[str, int]:
     """What names this entry, in words, and how often (`MOST_COUNTED` is so often, or more)."""
-    found = dict[str, int]()
+    counts = dict[str, int]()
     for column, words in SECTIONS[section].users:
         named = sa.select(sa.literal(1)).where(column == key)
         if column is follow_up.c.sale:
@@ -124,8 +124,8 @@ def uses(connection: Connection, section: str, key: str) -> dict[str, int]:
         some = named.limit(MOST_COUNTED).subquery()
         number = connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
         if number:
-            found[words] = number
-    return found
+            counts[words] = number
+    return counts
 
 
 def delete(connection: Connection, section: str, key: str) -> None:
@@ -144,13 +144,13 @@ def contains(column: sa.ColumnElement[str], q: str) -> sa.ColumnElement[bool]:
 
 
 def _contains(kind: Section, looked: sa.FromClause, q: str) -> sa.ColumnElement[bool]:
-    found = [contains(looked.c[column], q) for column in kind.searched]
+    ways = [contains(looked.c[column], q) for column in kind.searched]
     if kind.table == "person" and "@" in q:
         holders = sa.select(person_email.c.person).where(
             sa.func.lower(person_email.c.address) == q.lower()
         )
-        found.append(looked.c.key.in_(holders))
-    return sa.or_(*found)
+        ways.append(looked.c.key.in_(holders))
+    return sa.or_(*ways)
 
 
 def _entries(
@@ -189,21 +189,21 @@ def _preferences(connection: Connection, keys: Collection[str]) -> dict[str, Ent
 
 def _emails(connection: Connection, keys: Collection[str]) -> dict[str, Entry]:
     query = sa.select(person_email).order_by(person_email.c.person, person_email.c.position)
-    found: dict[str, Entry] = {key: {"emails": []} for key in keys}
+    by_person: dict[str, Entry] = {key: {"emails": []} for key in keys}
     for row in chunks.rows(connection, query, person_email.c.person, keys):
-        found[row["person"]]["emails"].append(row["address"])
-    return found
+        by_person[row["person"]]["emails"].append(row["address"])
+    return by_person
 
 
 def _members(table: sa.Table) -> Callable[[Connection, Collection[str]], dict[str, Entry]]:
     owner, member = table.primary_key.columns
 
     def read(connection: Connection, keys: Collection[str]) -> dict[str, Entry]:
-        found: dict[str, Entry] = {key: {"members": []} for key in keys}
+        by_list: dict[str, Entry] = {key: {"members": []} for key in keys}
         query = sa.select(owner.label("list"), member.label("member")).order_by(owner, member)
         for row in chunks.rows(connection, query, owner, keys):
-            found[row["list"]]["members"].append(row["member"])
-        return found
+            by_list[row["list"]]["members"].append(row["member"])
+        return by_list
 
     return read
 

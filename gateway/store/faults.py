@@ -45,17 +45,19 @@ def of_date(row: Any) -> str:
 
 
 def of_participant(row: Any, addresses: Sequence[str]) -> str:
-    """What cannot be read of a participant, or of the card of whoever it is. Of several addresses
-    one may be used.
+    """What cannot be read of a participant, or of the card of the invitee. Of several addresses one
+    may be used.
     """
     if marked.is_clean(row) and marked.is_clean(addresses):
         return ""
-    card = next((one for one in CARDS if getattr(row, one) is not None), "participant")
+    card = next(
+        (card_name for card_name in CARDS if getattr(row, card_name) is not None), "participant"
+    )
     said: dict[str, object] = {
         "name": row.person_name or row.associate_name or row.resource_name,
         "language": row.person_language or row.associate_language,
     }
-    if all(isinstance(one, marked.MarkedText) for one in addresses):
+    if all(isinstance(spelling, marked.MarkedText) for spelling in addresses):
         said["address"] = next(iter(addresses), "")
     own = marked.fault("participant", row.id, _values(row, PARTICIPANT))
     return own or marked.fault(card, getattr(row, card, row.id), said)

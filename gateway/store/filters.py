@@ -37,9 +37,9 @@ Place = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class FollowUps:
-    """All that fit everything that is said. `participant`: the key of whoever takes part, or an
-    address; `since`, `until`: when it begins, for a task its deadline; `open`: neither completed
-    nor cancelled; `q`: how the title begins.
+    """All that fit everything that is said. `participant`: the key, or an address, of one who takes
+    part; `since`, `until`: when it begins, for a task its deadline; `open`: neither completed nor
+    cancelled; `q`: how the title begins.
     """
 
     owner: str | None = None
@@ -81,13 +81,17 @@ class Page:
 
 
 def follow_ups(
-    connection: Connection, actor: Actor, wanted: FollowUps, limit: int, after: Place | None = None
+    connection: Connection,
+    actor: Actor,
+    criteria: FollowUps,
+    limit: int,
+    after: Place | None = None,
 ) -> Page:
     """The keys of a page of follow-ups."""
-    order = _order(wanted)
+    order = _order(criteria)
     query = (
         sa.select(*order)
-        .where(visible.follow_ups(actor), *_equal(wanted), *_within(connection, wanted))
+        .where(visible.follow_ups(actor), *_equal(criteria), *_within(connection, criteria))
         .order_by(*order)
         .limit(limit + 1)
     )
@@ -99,10 +103,10 @@ def follow_ups(
     return Page([row[-1] for row in rows[:limit]], rows[limit - 1] if len(rows) > limit else None)
 
 
-def _order(wanted: FollowUps) -> tuple[sa.ColumnElement[Any], ...]:
-    if wanted.since is not None or wanted.until is not None:
+def _order(criteria: FollowUps) -> tuple[sa.ColumnElement[Any], ...]:
+    if criteria.since is not None or criteria.until is not None:
         return _begins(), follow_up.c.key
-    return (_title(), follow_up.c.key) if wanted.q else (follow_up.c.key,)
+    return (_title(), follow_up.c.key) if criteria.q else (follow_up.c.key,)
 
 
 def _begins() -> sa.ColumnElement[datetime]:
@@ -127,34 +131,36 @@ def _beyond(order: Sequence[sa.ColumnElement[Any]], after: Place) -> sa.ColumnEl
 EQUAL = ("owner", "person", "company", "project", "sale", "kind", "type")
 
 
-def _equal(wanted: FollowUps) -> list[sa.ColumnElement[bool]]:
-    said = [(follow_up.c[name], getattr(wanted, name)) for name in EQUAL]
+def _equal(criteria: FollowUps) -> list[sa.ColumnElement[bool]]:
+    said = [(follow_up.c[name], getattr(criteria, name)) for name in EQUAL]
     conditions = [column == value for column, value in said if value is not None]
-    if wanted.sale:
+    if criteria.sale:
         conditions.append(sa.text("sale <> ''"))  # what the index is limited to
     return conditions
 
 
-def _within(connection: Connection, wanted: FollowUps) -> list[sa.ColumnElement[bool]]:
+def _within(connection: Connection, criteria: FollowUps) -> list[sa.ColumnElement[bool]]:
     row = follow_up.c
     conditions = list[sa.ColumnElement[bool]]()
-    if wanted.participant is not None:
-        conditions.append(row.key.in_(_taking_part(wanted.participant)))
-    if wanted.since is not None:
-        conditions.append(_begins() >= sa.literal(wanted.since, row.start_at.type))
-    if wanted.until is not None:
-        conditions.append(_begins() < sa.literal(wanted.until, row.start_at.type))
-    if wanted.changed_after is not None:
-        conditions.append(_changed(connection, wanted.changed_after, journal.c.follow_up, row.key))
-    if wanted.open is not None:
+    if criteria.participant is not None:
+        conditions.append(row.key.in_(_taking_part(criteria.participant)))
+    if criteria.since is not None:
+        conditions.append(_begins() >= sa.literal(criteria.since, row.start_at.type))
+    if criteria.until is not None:
+        conditions.append(_begins() < sa.literal(criteria.until, row.start_at.type))
+    if criteria.changed_after is not None:
+        conditions.append(
+            _changed(connection, criteria.changed_after, journal.c.follow_up, row.key)
+        )
+    if criteria.open is not None:
         done = sa.or_(row.completed, row.cancelled)
-        conditions.append(done if not wanted.open else sa.and_(~row.completed, ~row.cancelled))
-    if wanted.cancelled is not None:
-        conditions.append(row.cancelled if wanted.cancelled else ~row.cancelled)
-    if wanted.q:
+        conditions.append(done if not criteria.open else sa.and_(~row.completed, ~row.cancelled))
+    if criteria.cancelled is not None:
+        conditions.append(row.cancelled if criteria.cancelled else ~row.cancelled)
+    if criteria.q:
         # The database's own idea of small letters: SQLite knows those of ASCII alone.
-        begins = Folded(sa.literal(wanted.q))
-        conditions += [_title() >= begins, _title() < Folded(sa.literal(wanted.q + LAST))]
+        begins = Folded(sa.literal(criteria.q))
+        conditions += [_title() >= begins, _title() < Folded(sa.literal(criteria.q + LAST))]
     return conditions
 
 
@@ -185,14 +191,14 @@ def _changed(
 
 
 def participants(
-    connection: Connection, actor: Actor, wanted: Participants, limit: int, after: int = 0
+    connection: Connection, actor: Actor, criteria: Participants, limit: int, after: int = 0
 ) -> Page:
     """The numbers of a page of participants."""
-    query = _numbered(connection, wanted.delivery, after).where(
-        _seen(actor), ~participant.c.removed, *_of(connection, wanted, after)
+    query = _numbered(connection, criteria.delivery, after).where(
+        _seen(actor), ~participant.c.removed, *_of(connection, criteria, after)
     )
     query = query.limit(limit + 1)
-    codes = _codes(wanted)
+    codes = _codes(criteria)
     if codes is None:
         numbers = list(connection.execute(query).scalars())
     else:
@@ -219,8 +225,8 @@ def _seen(actor: Actor) -> sa.ColumnElement[bool]:
 def _numbered(
     connection: Connection, delivery: Delivery | None, after: int
 ) -> sa.Select[tuple[int]]:
-    """Participants by their numbers; those of one delivery by the index of invitations, of which
-    each participant has one that counts, or one for each date that is an invitation by itself.
+    """Participants by their numbers; those of one delivery by the index of invitations: each
+    participant has one that counts, or one for each date that is an invitation by itself.
     """
     number, rows = participant.c.id, sa.select(participant.c.id)
     if delivery not in (None, Delivery.NONE):
@@ -244,36 +250,38 @@ not.
 """
 
 
-def _codes(wanted: Participants) -> tuple[int | None, ...] | None:
-    if wanted.status is not None:
-        return (int(wanted.status),)
-    return CODES[wanted.reply] if wanted.reply is not None else None
+def _codes(criteria: Participants) -> tuple[int | None, ...] | None:
+    if criteria.status is not None:
+        return (int(criteria.status),)
+    return CODES[criteria.reply] if criteria.reply is not None else None
 
 
-def _of(connection: Connection, wanted: Participants, after: int) -> list[sa.ColumnElement[bool]]:
+def _of(connection: Connection, criteria: Participants, after: int) -> list[sa.ColumnElement[bool]]:
     row = participant.c
     conditions = list[sa.ColumnElement[bool]]()
-    if wanted.follow_up is not None:
-        conditions.append(row.follow_up == wanted.follow_up)
-    if wanted.person is not None:
-        conditions.append(row.person == wanted.person)
-    if wanted.company is not None:
-        theirs = sa.select(person.c.key).where(person.c.company == wanted.company)
+    if criteria.follow_up is not None:
+        conditions.append(row.follow_up == criteria.follow_up)
+    if criteria.person is not None:
+        conditions.append(row.person == criteria.person)
+    if criteria.company is not None:
+        theirs = sa.select(person.c.key).where(person.c.company == criteria.company)
         conditions.append(row.person.in_(theirs))
-    if wanted.conflict is not None:
-        conditions.append(row.conflict if wanted.conflict else ~row.conflict)
-    if wanted.reply is not None:
-        conditions.append(_replied(wanted.reply, after))
-    if wanted.delivery is not None:
-        conditions.append(_delivered(wanted.delivery))
-    if wanted.changed_after is not None:
+    if criteria.conflict is not None:
+        conditions.append(row.conflict if criteria.conflict else ~row.conflict)
+    if criteria.reply is not None:
+        conditions.append(_replied(criteria.reply, after))
+    if criteria.delivery is not None:
+        conditions.append(_delivered(criteria.delivery))
+    if criteria.changed_after is not None:
         named = journal.c.participant
-        conditions.append(_changed(connection, wanted.changed_after, named, row.id, named > after))
+        conditions.append(
+            _changed(connection, criteria.changed_after, named, row.id, named > after)
+        )
     return conditions
 
 
 def _replied(reply: Reply, after: int) -> sa.ColumnElement[bool]:
-    """A row of which nothing is known yet has said nothing."""
+    """A row that nothing is known of yet has said nothing."""
     of_row = sa.and_(
         standing.c.participant == participant.c.id,
         standing.c.participant > after,
@@ -288,10 +296,12 @@ def _delivered(delivery: Delivery) -> sa.ColumnElement[bool]:
     """What is shown of a row: of its dates one that does not arrive, where there is one, else the
     last (`invitations.deliveries`).
     """
-    one = invitation.alias("one")
-    is_lost = sa.case((one.c.delivery == Delivery.UNDELIVERABLE, 1), else_=0)
-    of_row = sa.select(one.c.delivery).where(one.c.participant == participant.c.id, one.c.counts)
-    last = of_row.order_by(is_lost.desc(), one.c.id.desc()).limit(1).scalar_subquery()
+    counting = invitation.alias("one")
+    is_lost = sa.case((counting.c.delivery == Delivery.UNDELIVERABLE, 1), else_=0)
+    of_row = sa.select(counting.c.delivery).where(
+        counting.c.participant == participant.c.id, counting.c.counts
+    )
+    last = of_row.order_by(is_lost.desc(), counting.c.id.desc()).limit(1).scalar_subquery()
     if delivery is Delivery.NONE:
         return sa.func.coalesce(last, Delivery.NONE) == Delivery.NONE
     # The invitation is joined (`_numbered`): by its index few rows are left to be looked at.

@@ -78,12 +78,12 @@ _DROP_STANDING = sa.delete(standing).where(
 )
 
 
-_FACTS = [one.name for one in fields(Standing)]
+_FACTS = [field.name for field in fields(Standing)]
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose follow-up it is. `address` may be "" or none that mail can go to; `group` is his user
+    """Whose follow-up it is. `address` may be "" or none that mail can go to; `group` is their user
     group.
     """
 
@@ -97,14 +97,14 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A participant row with the name and the addresses of whoever it stands for, the preferred
+    """A participant row with the name and the addresses of the invitee it stands for, the preferred
     address first.
 
-    `who`: kind and key of whoever it stands for, or his bare address in lower case; it outlives the
-    row. `planned_for`: the same when the row was planned last, "" before that. `date`: the one date
-    of the follow-up that it is for; None: all of it. `assigner`: the name of who assigned it to
-    him. `fault`: what of it, or of whoever it stands for, cannot be read. `announced`: the journal
-    says that it takes part.
+    `who`: kind and key of the invitee, or their bare address in lower case; it outlives the row.
+    `planned_for`: the same when the row was planned last, "" before that. `date`: the one date of
+    the follow-up that it is for; None: all of it. `assigner`: the name of who assigned it to them.
+    `fault`: what of it, or of the invitee, cannot be read. `announced`: the journal says that it
+    takes part.
     """
 
     id: int
@@ -133,7 +133,7 @@ class Member:
     @property
     def address(self) -> str:
         """Where mail goes: the first address that is one, else ""."""
-        return next((one for one in self.addresses if not syntax.problem(one)), "")
+        return next((address for address in self.addresses if not syntax.problem(address)), "")
 
     @property
     def shown_note(self) -> str:
@@ -190,8 +190,8 @@ def lock(connection: Connection, key: str) -> None:
 
 
 def lock_free(connection: Connection, keys: Iterable[str]) -> list[str]:
-    """`lock` those that nobody else has; returns them, sorted. Whoever takes many in an order of
-    his own takes them so: he never waits in a circle.
+    """`lock` those that nobody else has; returns them, sorted. A caller that takes many in an order
+    of its own takes them so: it never waits in a circle.
     """
     free = list(keys)
     if connection.dialect.name != "sqlite" and free:
@@ -200,8 +200,8 @@ def lock_free(connection: Connection, keys: Iterable[str]) -> list[str]:
 
 
 def lock_rows(connection: Connection, numbers: Collection[int]) -> None:
-    """`lock` the follow-ups of these participants, in the order of their keys as bytes: whoever
-    takes several takes them so, and nobody waits in a circle.
+    """`lock` the follow-ups of these participants, in the order of their keys as bytes: all who
+    take several take them so, and nobody waits in a circle.
     """
     if connection.dialect.name != "sqlite" and numbers:
         query = sa.select(participant.c.follow_up).where(participant.c.id.in_(numbers)).distinct()
@@ -248,8 +248,8 @@ def owner_of(row: Any) -> Owner:
 def add_guest(
     connection: Connection, key: str, address: str, name: str, date: Moment | None = None
 ) -> int:
-    """A further participant with the switch on, who is known by his address alone. `date`: of one
-    date only. Returns his number.
+    """A further participant with the switch on, who is known by their address alone. `date`: of one
+    date only. Returns the number.
     """
     number: int = connection.execute(
         sa.insert(participant)
@@ -323,10 +323,10 @@ def members(
 
 def members_of(connection: Connection, keys: Collection[str]) -> dict[str, list[Member]]:
     """The participant rows of several follow-ups, removed ones too."""
-    found: dict[str, list[Member]] = {key: [] for key in keys}
+    by_follow_up: dict[str, list[Member]] = {key: [] for key in keys}
     for part in chunks.parts(sorted(keys)):
-        found |= {key: rows.members() for key, rows in rows_of(connection, part).items()}
-    return found
+        by_follow_up |= {key: rows.members() for key, rows in rows_of(connection, part).items()}
+    return by_follow_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,16 +357,16 @@ def rows_of(connection: Connection, keys: Collection[str]) -> dict[str, Rows]:
     rows = _grouped(connection.execute(_MEMBERS.where(present)))
     said = _grouped(connection.execute(answers))
     addresses = dict[str, list[Any]]()
-    for one in connection.execute(_ADDRESSES.where(person_email.c.person.in_(people))):
-        addresses.setdefault(one.person, []).append(one)
+    for address_row in connection.execute(_ADDRESSES.where(person_email.c.person.in_(people))):
+        addresses.setdefault(address_row.person, []).append(address_row)
     return {
         key: Rows(
             rows.get(key, ()),
             said.get(key, ()),
             [
-                one
+                address_row
                 for person in {row.person for row in rows.get(key, ())}
-                for one in addresses.get(person, ())
+                for address_row in addresses.get(person, ())
             ],
         )
         for key in keys
@@ -375,10 +375,10 @@ def rows_of(connection: Connection, keys: Collection[str]) -> dict[str, Rows]:
 
 def _grouped(rows: Iterable[Any]) -> dict[str, list[Any]]:
     """Rows by their follow-up."""
-    found = dict[str, list[Any]]()
+    by_follow_up = dict[str, list[Any]]()
     for row in rows:
-        found.setdefault(row.follow_up, []).append(row)
-    return found
+        by_follow_up.setdefault(row.follow_up, []).append(row)
+    return by_follow_up
 
 
 def every_member(connection: Connection) -> Iterator[list[Member]]:
@@ -549,10 +549,12 @@ def standings(
 
 
 def _by_participant(rows: Iterable[Any]) -> dict[int, dict[Moment | None, Standing]]:
-    found: dict[int, dict[Moment | None, Standing]] = {}
+    by_participant: dict[int, dict[Moment | None, Standing]] = {}
     for row in rows:
-        found.setdefault(row.participant, {})[codec.parse_moment(row.instance)] = _standing(row)
-    return found
+        by_participant.setdefault(row.participant, {})[codec.parse_moment(row.instance)] = (
+            _standing(row)
+        )
+    return by_participant
 
 
 def _standing(row: Any) -> Standing:
@@ -580,7 +582,7 @@ def _addresses(
 
 
 def _by_person(rows: Iterable[Any]) -> dict[str | None, tuple[str, ...]]:
-    found: dict[str | None, tuple[str, ...]] = {}
+    by_person: dict[str | None, tuple[str, ...]] = {}
     for row in rows:
-        found[row.person] = (*found.get(row.person, ()), row.address)
-    return found
+        by_person[row.person] = (*by_person.get(row.person, ()), row.address)
+    return by_person

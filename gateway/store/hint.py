@@ -1,4 +1,4 @@
-"""Hints that somebody has marked a follow-up, so that whoever waits for that looks at once.
+"""Hints that somebody has marked a follow-up, so that those who wait for that look at once.
 
 SQLite: a connection that does nothing else asks every `LOOK_SECONDS` whether anybody has committed
 (`PRAGMA data_version`, some microseconds), and only then whether a mark was among it. PostgreSQL:

@@ -1,9 +1,10 @@
 """Who holds what of a follow-up, as the planner compares it: what each invitation was last sent,
-without what did not arrive, and what else he may hold.
+without what did not arrive, and what else the invitee may hold.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,8 +22,8 @@ class _History:
     """An invitation, and what became of its letters."""
 
     row: Any
-    left: Sequence[Any]
-    # Its letters that left, if it matters what became of them; the oldest first.
+    letters: Sequence[Any]
+    # Those that left, if it matters what became of them; the oldest first.
     waiting: Sequence[Any]
     doubted: Sequence[doubts.Held]
     untold: Sequence["_Told"]
@@ -34,8 +35,8 @@ class _History:
         yield self.row.sent_edition
         for letter, _ in self.untold:
             yield from (letter.edition, letter.before)
-        for held in self.doubted:
-            yield held.edition
+        for doubt in self.doubted:
+            yield doubt.edition
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,8 @@ class Held:
     # All that were ever made for it.
     waiting: Sequence[Any]
     # Letters that may still be replaced.
-    left: Mapping[int, Sequence[Any]]
-    # By invitation, the letters of those that may hold something else than what counts as sent.
+    letters: Mapping[int, Sequence[Any]]
+    # By invitation, those that left, if it may hold something else than what counts as sent.
     taken: Set[int]
     # Invitations at an address that has taken mail since it refused theirs.
     facts: Mapping[int, str]
@@ -61,25 +62,28 @@ def load(
     loaded besides.
     """
     # Locked before their letters are: one that is being claimed counts as sent.
-    made = invitations.locked(connection, keys)
-    waiting, left = _waiting(connection, keys), _left(connection, keys)
-    taken = refused.taken_since(connection, _returned(left))
-    letters = [one for some in (*waiting.values(), *left.values()) for one in some]
-    numbers = {number for one in letters for number in (one.edition, one.before)}
-    numbers |= {number for rows in made.values() for row in rows for number in _editions_of(row)}
-    facts = invitations.facts(connection, numbers.union(editions))
+    by_follow_up = invitations.locked(connection, keys)
+    waiting = _waiting(connection, keys)
+    letters = _left(connection, keys)
+    taken = refused.taken_since(connection, _returned(letters))
+    numbers = set(editions)
+    for letter in chain(*waiting.values(), *letters.values()):
+        numbers.update((letter.edition, letter.before))
+    for row in chain(*by_follow_up.values()):
+        numbers.update(_editions_of(row))
+    facts = invitations.facts(connection, numbers)
     loaded = dict[str, Held]()
     for key in keys:
-        rows = made.get(key, ())
-        theirs = {row.id: left[row.id] for row in rows if row.id in left}
-        loaded[key] = Held(rows, waiting.get(key, ()), theirs, taken, facts)
+        rows = by_follow_up.get(key, ())
+        of_rows = {row.id: letters[row.id] for row in rows if row.id in letters}
+        loaded[key] = Held(rows, waiting.get(key, ()), of_rows, taken, facts)
     return loaded
 
 
 def _editions_of(row: Any) -> Iterator[int | None]:
     yield row.sent_edition
-    for held in doubts.read(row.doubts):
-        yield held.edition
+    for doubt in doubts.read(row.doubts):
+        yield doubt.edition
 
 
 def copies(held: Held) -> tuple[list[owing.Copy], dict[Edition, int]]:
@@ -89,18 +93,23 @@ def copies(held: Held) -> tuple[list[owing.Copy], dict[Edition, int]]:
     queued = dict[int, list[Any]]()
     for letter in held.waiting:
         queued.setdefault(letter.invitation, []).append(letter)
-    left, open_again = held.left, _open_again(held)
-    past = [
-        _history(row, left.get(row.id, ()), queued.get(row.id, ()), open_again)
+    open_again = _open_again(held)
+    histories = [
+        _history(row, held.letters.get(row.id, ()), queued.get(row.id, ()), open_again)
         for row in held.invitations
     ]
-    numbers = {number for letter in held.waiting for number in (letter.edition, letter.before)}
-    numbers |= {number for one in past for number in one.editions()}
-    known, by_edition = dict[int | None, Edition](), dict[Edition, int]()
+    numbers = set[int | None]()
+    for letter in held.waiting:
+        numbers.update((letter.edition, letter.before))
+    for history in histories:
+        numbers.update(history.editions())
+    editions = dict[int | None, Edition]()
+    by_edition = dict[Edition, int]()
     for number in sorted(held.facts.keys() & numbers):
-        known[number] = codec.parse_edition(held.facts[number])
-        by_edition[known[number]] = number
-    return [_copy(one, known) for one in past], by_edition
+        edition = codec.parse_edition(held.facts[number])
+        editions[number] = edition
+        by_edition[edition] = number
+    return [_copy(history, editions) for history in histories], by_edition
 
 
 def _waiting(connection: Connection, keys: Collection[str]) -> dict[str, list[Any]]:
@@ -114,37 +123,37 @@ def _waiting(connection: Connection, keys: Collection[str]) -> dict[str, list[An
 
 
 def _history(
-    row: Any, left: Sequence[Any], waiting: Sequence[Any], open_again: Set[int]
+    row: Any, letters: Sequence[Any], waiting: Sequence[Any], open_again: Set[int]
 ) -> _History:
-    doubted = _doubted(row, left, open_again) if row.doubts else []
-    untold = _untold(row, left)
-    return _History(row, left, waiting, doubted, untold, row.id in open_again)
+    doubted = _doubted(row, letters, open_again) if row.doubts else []
+    untold = _untold(row, letters)
+    return _History(row, letters, waiting, doubted, untold, row.id in open_again)
 
 
-def _copy(one: _History, known: Mapping[int | None, Edition]) -> owing.Copy:
-    """What an invitee holds, and what waits for him."""
-    row = one.row
+def _copy(history: _History, editions: Mapping[int | None, Edition]) -> owing.Copy:
+    """What an invitee holds, and what waits for them."""
+    row = history.row
     copy = replace(
-        _by_itself(row, known),
-        refused=row.refused and not one.open_again,
-        queued=tuple(_queued(letter, known) for letter in one.waiting),
+        _by_itself(row, editions),
+        refused=row.refused and not history.open_again,
+        queued=tuple(_queued(letter, editions) for letter in history.waiting),
         again_instance=codec.parse_moment(row.again_instance),
         deferred=codec.parse_effect(row.deferred),
-        perhaps=_editions(one.doubted, known),
+        perhaps=_editions(history.doubted, editions),
     )
-    if one.untold:
-        copy = _without(copy, one.untold, known)
-    may = [owing.Doubt(held.method, known.get(held.edition)) for held in one.doubted]
-    return _doubting(copy, may, one.left)
+    if history.untold:
+        copy = _without(copy, history.untold, editions)
+    doubted = [owing.Doubt(doubt.method, editions.get(doubt.edition)) for doubt in history.doubted]
+    return _doubting(copy, doubted, history.letters)
 
 
-def _by_itself(row: Any, known: Mapping[int | None, Edition]) -> owing.Copy:
+def _by_itself(row: Any, editions: Mapping[int | None, Edition]) -> owing.Copy:
     """What an invitation says by itself."""
     facts: dict[str, Any] = {name: row._mapping[name] for name in _AS_IT_STANDS}
     return owing.Copy(
         invitation=row.id,
         method=Method(row.sent_method) if row.sent_method else None,
-        edition=known.get(row.sent_edition),
+        edition=editions.get(row.sent_edition),
         top_sequence=-1 if row.top_sequence is None else row.top_sequence,
         because=Occasion(row.again_because or Occasion.PLANNED),
         date=codec.parse_moment(row.date),
@@ -162,17 +171,17 @@ def _left(connection: Connection, keys: Collection[str]) -> dict[int, list[Any]]
     return invitations.left(connection, unclear)
 
 
-def _returned(left: Mapping[int, Sequence[Any]]) -> list[int]:
+def _returned(letters: Mapping[int, Sequence[Any]]) -> list[int]:
     """The last letters of invitations that came back."""
-    last = (letters[-1] for letters in left.values())
-    return [letter.id for letter in last if letter.state == LetterState.REFUSED]
+    last_letters = (of_invitation[-1] for of_invitation in letters.values())
+    return [letter.id for letter in last_letters if letter.state == LetterState.REFUSED]
 
 
 def _open_again(held: Held) -> Set[int]:
     """Invitations where a refusal is not the last that is known of the address: a letter may have
     arrived since, or one of the same row was taken there.
     """
-    last = {number: letters[-1] for number, letters in held.left.items()}
+    last = {number: letters[-1] for number, letters in held.letters.items()}
     return held.taken | {number for number, letter in last.items() if _may_arrive(letter)}
 
 
@@ -180,12 +189,12 @@ _AS_IT_STANDS = ("participant", "address", "top_dtstamp", "refused", "again", "c
 """Columns that the planner has by the same names."""
 
 
-def _queued(row: Any, known: Mapping[int | None, Edition]) -> owing.Queued:
+def _queued(row: Any, editions: Mapping[int | None, Edition]) -> owing.Queued:
     return owing.Queued(
         row.id,
         Method(row.method),
-        known[row.edition],
-        known.get(row.before),
+        editions[row.edition],
+        editions.get(row.before),
         row.tries,
         codec.parse_moment(row.instance),
         Reply(row.reply),
@@ -195,9 +204,9 @@ def _queued(row: Any, known: Mapping[int | None, Edition]) -> owing.Queued:
 
 
 def _editions(
-    held: Sequence[doubts.Held], known: Mapping[int | None, Edition]
+    doubted: Sequence[doubts.Held], editions: Mapping[int | None, Edition]
 ) -> Sequence[Edition]:
-    return [known[one.edition] for one in held if one.edition in known]
+    return [editions[doubt.edition] for doubt in doubted if doubt.edition in editions]
 
 
 def _may_arrive(letter: Any) -> bool:
@@ -215,78 +224,94 @@ def _is_open(letter: Any) -> bool:
     )
 
 
-def _doubted(held: Any, letters: Sequence[Any], open_again: Set[int]) -> list[doubts.Held]:
-    """What he may hold beside what his invitation counts as sent. `open_again`: invitations where
-    a refusal is no news any more.
+def _doubted(row: Any, letters: Sequence[Any], open_again: Set[int]) -> list[doubts.Held]:
+    """What the invitee may hold beside what their invitation counts as sent. `open_again`:
+    invitations where a refusal is no news any more.
     """
-    planned = [one for one in letters if one.method in PLANNED]
-    may = doubts.read(held.doubts)
+    planned = [letter for letter in letters if letter.method in PLANNED]
+    doubted = doubts.read(row.doubts)
     if not planned or planned[-1].state != LetterState.REFUSED:
-        return may if planned else []
+        return doubted if planned else []
     # A letter after the refused one was turned away: what counts as sent is what was in doubt.
-    is_before = held.sent_edition != planned[-1].edition and held.sent_method is not None
+    is_before = row.sent_edition != planned[-1].edition and row.sent_method is not None
     if planned[-1].doubtful or is_before:
-        return [doubts.Held(held.sent_edition, Method(held.sent_method)), *may]
-    if _takes_back(planned[-1]) and held.id in open_again:
-        return may
-    return may if len(may) > 1 else []  # one alone is what he certainly holds
+        return [doubts.Held(row.sent_edition, Method(row.sent_method)), *doubted]
+    if _takes_back(planned[-1]) and row.id in open_again:
+        return doubted
+    return doubted if len(doubted) > 1 else []  # one alone is what they certainly hold
 
 
-def _doubting(copy: owing.Copy, may: Sequence[owing.Doubt], letters: Sequence[Any]) -> owing.Copy:
-    """The copy with what else he may hold. While its newest letter is on its way, or will be
-    repeated, that decides what he holds of what it is about; and so it does once it has arrived.
+def _doubting(
+    copy: owing.Copy, doubted: Sequence[owing.Doubt], letters: Sequence[Any]
+) -> owing.Copy:
+    """The copy with what else the invitee may hold. While its newest letter is on its way, or will
+    be repeated, that letter decides what they hold of what it is about, and also once it has
+    arrived.
     """
-    if not may or copy.edition is None:
-        return replace(copy, doubts=tuple(may))
-    newest = [one for one in letters if one.method in PLANNED][-1]
+    if not doubted or copy.edition is None:
+        return replace(copy, doubts=tuple(doubted))
+    newest = [letter for letter in letters if letter.method in PLANNED][-1]
     arrived = newest.state == LetterState.SENT
     if not arrived and not _is_open(newest):
-        return replace(copy, doubts=tuple(may))
-    same = _of_the_entry(copy.edition, may)
-    besides = _requested([one for one in may if one not in same])
+        return replace(copy, doubts=tuple(doubted))
+    same = _of_the_entry(copy.edition, doubted)
+    besides = _requested([doubt for doubt in doubted if doubt not in same])
     if copy.method is Method.CANCEL and besides:
         return _with_another(copy, besides, [] if arrived else _requested(same))
     return replace(copy, doubts=tuple(same) if arrived else (), besides=tuple(besides))
 
 
-def _of_the_entry(edition: Edition, may: Sequence[owing.Doubt]) -> list[owing.Doubt]:
-    """Doubts about the entry of his calendar that this edition speaks of."""
+def _of_the_entry(edition: Edition, doubted: Sequence[owing.Doubt]) -> list[owing.Doubt]:
+    """Doubts about the entry of the invitee's calendar that this edition speaks of."""
     about = doubts.entry(edition)
-    return [one for one in may if one.edition is None or doubts.entry(one.edition) == about]
+    return [
+        doubt for doubt in doubted if doubt.edition is None or doubts.entry(doubt.edition) == about
+    ]
 
 
-def _requested(may: Sequence[owing.Doubt]) -> list[Edition]:
-    """What he was perhaps invited to."""
-    return [one.edition for one in may if one.method is Method.REQUEST and one.edition is not None]
+def _requested(doubted: Sequence[owing.Doubt]) -> list[Edition]:
+    """What the invitee was perhaps invited to."""
+    return [
+        doubt.edition
+        for doubt in doubted
+        if doubt.method is Method.REQUEST and doubt.edition is not None
+    ]
 
 
 def _with_another(
     copy: owing.Copy, besides: Sequence[Edition], again: Sequence[Edition]
 ) -> owing.Copy:
-    """One date is taken back from him, and he holds another."""
-    held = besides[0]
-    others = [one for one in (*besides, *again) if doubts.entry(one) != doubts.entry(held)]
-    return replace(copy, method=Method.REQUEST, edition=held, besides=tuple(others))
+    """One date is taken back from the invitee, and they hold another."""
+    invited = besides[0]
+    others = [
+        edition for edition in (*besides, *again) if doubts.entry(edition) != doubts.entry(invited)
+    ]
+    return replace(copy, method=Method.REQUEST, edition=invited, besides=tuple(others))
 
 
 _Told = tuple[Any, bool]
 """A letter, and whether it arrived, as far as we know."""
 
 
-def _untold(held: Any, letters: Sequence[Any]) -> list[_Told]:
-    """The letters from the first one that did not arrive, where nothing told all of it since.
-    `held`: the row of the invitation, of which nothing else may have been written since the last of
-    them.
+def _untold(row: Any, letters: Sequence[Any]) -> list[_Told]:
+    """The letters from the first one that did not arrive, unless a later one told all of it. `row`:
+    that of the invitation, which must not have been written since the last of the letters.
     """
-    planned = [one for one in letters if one.method in PLANNED]
-    if not planned or planned[-1].edition != held.sent_edition:
+    planned = [letter for letter in letters if letter.method in PLANNED]
+    if not planned or planned[-1].edition != row.sent_edition:
         return []
-    run, last = list[_Told](), letters[-1]
-    for one in planned:
-        if one.state != LetterState.REFUSED and not (held.refused and _came_back(one, last)):
-            run = [*run, (one, True)] if run and one.instance else []
+    run = list[_Told]()
+    for letter in planned:
+        came_back = row.refused and _came_back(letter, letters[-1])
+        has_arrived = letter.state != LetterState.REFUSED and not came_back
+        if has_arrived:
+            goes_on = bool(run and letter.instance)
         else:
-            run = [*run, (one, False)] if run and not _takes_back(run[-1][0]) else [(one, False)]
+            goes_on = bool(run) and not _takes_back(run[-1][0])
+        if not goes_on:
+            run.clear()
+        if goes_on or not has_arrived:
+            run.append((letter, has_arrived))
     return run
 
 
@@ -305,16 +330,19 @@ def _takes_back(letter: Any) -> bool:
 
 
 def _without(
-    copy: owing.Copy, run: Sequence[_Told], known: Mapping[int | None, Edition]
+    copy: owing.Copy, run: Sequence[_Told], editions: Mapping[int | None, Edition]
 ) -> owing.Copy:
     """The copy as it is without those of its last letters that did not arrive."""
     last, arrived = run[-1]
     dates = [
-        (codec.parse_moment(letter.instance), known[letter.edition]) for letter, told in run if told
+        (codec.parse_moment(letter.instance), editions[letter.edition])
+        for letter, has_arrived in run
+        if has_arrived
     ]
-    held = owing.with_dates(known.get(run[0][0].before), dates)
-    if arrived and not owing.lacks(held, known[last.edition]):
+    edition = owing.with_dates(editions.get(run[0][0].before), dates)
+    if arrived and not owing.lacks(edition, editions[last.edition]):
         return copy  # what did not arrive was told again
     if _takes_back(last):
-        return replace(copy, edition=held)  # he was not told, and is invited anew if he is again
-    return replace(copy, edition=held, method=held_by(held), tried=known[last.edition])
+        # The invitee was not told, and is invited anew if they are to come again.
+        return replace(copy, edition=edition)
+    return replace(copy, edition=edition, method=held_by(edition), tried=editions[last.edition])

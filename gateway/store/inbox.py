@@ -58,17 +58,17 @@ class Record:
     destination: str = ""
 
 
-def record(connection: Connection, one: Record, at: datetime) -> int:
+def record(connection: Connection, message: Record, at: datetime) -> int:
     """Write the outcome of a message; one that failed before at the same place is replaced.
     Returns its number.
     """
-    values = _values(one) | {"recorded_at": at}
-    number = _number(connection, one.place)
+    values = _values(message) | {"recorded_at": at}
+    number = _number(connection, message.place)
     if number is None:
-        made: int = connection.execute(
+        inserted: int = connection.execute(
             sa.insert(inbox).values(values).returning(inbox.c.id)
         ).scalar_one()
-        return made
+        return inserted
     connection.execute(
         sa.update(inbox).where(inbox.c.id == number, inbox.c.outcome.is_(None)).values(values)
     )
@@ -79,59 +79,62 @@ def record_all(
     connection: Connection,
     records: Sequence[Record],
     at: datetime,
-    known: Container[Place] = (),
+    places: Container[Place] = (),
 ) -> list[int]:
     """`record` for many. `known`: places at which something is recorded already."""
     numbers = dict[Place | None, int]()
-    fresh = [one for one in records if one.place is not None and one.place not in known]
+    fresh = [
+        message for message in records if message.place is not None and message.place not in places
+    ]
     if fresh:
-        values = [_values(one) | {"recorded_at": at} for one in fresh]
+        values = [_values(message) | {"recorded_at": at} for message in fresh]
         for row in connection.execute(RECORD, values):
             numbers[Place(row.account, row.folder, row.uidvalidity, row.uid)] = row.id
     return [
-        numbers[one.place] if one.place in numbers else record(connection, one, at)
-        for one in records
+        numbers[message.place] if message.place in numbers else record(connection, message, at)
+        for message in records
     ]
 
 
 def recorded(connection: Connection, places: Collection[Place]) -> dict[Place, bool]:
     """The places at which a message was recorded, and whether it has its outcome."""
-    found = dict[Place, bool]()
+    has_outcome = dict[Place, bool]()
     by_folder = dict[tuple[str, str, int], list[Place]]()
     for place in places:
         named = place.account, place.folder, place.uidvalidity
         by_folder.setdefault(named, []).append(place)
-    for (account, folder, uidvalidity), known in by_folder.items():
+    for (account, folder, uidvalidity), of_folder in by_folder.items():
         values = {
             "account": account,
             "folder": folder,
             "uidvalidity": uidvalidity,
-            "uids": [place.uid for place in known],
+            "uids": [place.uid for place in of_folder],
         }
         for row in connection.execute(RECORDED, values):
             place = Place(account, folder, uidvalidity, row.uid)
-            found[place] = row.outcome is not None
-    return found
+            has_outcome[place] = row.outcome is not None
+    return has_outcome
 
 
-def rewrite(connection: Connection, number: int, one: Record) -> None:
+def rewrite(connection: Connection, number: int, message: Record) -> None:
     """Judge a message anew: everything but where it lay, when it came and when it was recorded
     first.
 
     A message that was not moved yet goes to the folder of its new outcome; one that was stays where
     it is.
     """
-    kept = {"account", "folder", "uidvalidity", "uid", "arrived_at", "size", "destination"}
-    values = {name: value for name, value in _values(one).items() if name not in kept}
+    unchanged = {"account", "folder", "uidvalidity", "uid", "arrived_at", "size", "destination"}
+    values = {name: value for name, value in _values(message).items() if name not in unchanged}
     values["destination"] = sa.case(
-        (inbox.c.moved | (inbox.c.destination == ""), inbox.c.destination), else_=one.destination
+        (inbox.c.moved | (inbox.c.destination == ""), inbox.c.destination),
+        else_=message.destination,
     )
     connection.execute(sa.update(inbox).where(inbox.c.id == number).values(values))
 
 
-def fail(connection: Connection, one: Record, at: datetime) -> int:
+def fail(connection: Connection, message: Record, at: datetime) -> int:
     """Count a failure of ours on a message. Returns how often it has failed."""
-    number = record(connection, one, at)
+    number = record(connection, message, at)
     tries: int = connection.execute(
         sa.update(inbox)
         .where(inbox.c.id == number)
@@ -171,7 +174,7 @@ IS_BACK = sa.exists().where(
     BACK.c.message == journal.c.message,
     BACK.c.id > journal.c.id,
 )
-"""Whoever let the message have its effect took that back (`actions.undoing`)."""
+"""The effect of the message was taken back by the one who let it have it (`actions.undoing`)."""
 TRACES = (
     sa.select(
         inbox.c.id,
@@ -200,12 +203,12 @@ def copies(connection: Connection, digests: Collection[str]) -> dict[str, list[f
     """Messages of these bytes that had an effect already, by digest: a mailbox that is read anew
     from its start.
     """
-    found = dict[str, list[facts.Copy]]()
+    by_digest = dict[str, list[facts.Copy]]()
     if digests:
         for row in connection.execute(COPIES, {"digests": list(digests)}):
             copy = facts.Copy(Outcome(row.outcome), row.arrived_at)
-            found.setdefault(row.digest, []).append(copy)
-    return found
+            by_digest.setdefault(row.digest, []).append(copy)
+    return by_digest
 
 
 def has_beginning(connection: Connection, participant: int, half: str) -> bool:
@@ -227,13 +230,13 @@ def traces(
 
     `number`: of a message that is judged anew; with all that it did itself.
     """
-    found = dict[int, list[facts.Trace]]()
+    by_row = dict[int, list[facts.Trace]]()
     if not participants:
-        return found
+        return by_row
     values = {
         "participants": list(participants),
-        "objects": list({one.object for one in asked}),
-        "message_ids": list({one.message_id for one in asked}),
+        "objects": list({keys.object for keys in asked}),
+        "message_ids": list({keys.message_id for keys in asked}),
         "number": number,
     }
     for row in connection.execute(TRACES, values):
@@ -245,8 +248,8 @@ def traces(
             row.object,
             row.arrived_at,
         )
-        found.setdefault(row.participant, []).append(trace)
-    return found
+        by_row.setdefault(row.participant, []).append(trace)
+    return by_row
 
 
 def cursor(connection: Connection, account: str, folder: str) -> tuple[int, int] | None:
@@ -318,16 +321,16 @@ def moved(
     )
 
 
-def _values(one: Record) -> dict[str, Any]:
-    place = one.place
-    facts = {name: getattr(one, name) for name in _AS_IT_STANDS}
+def _values(message: Record) -> dict[str, Any]:
+    place = message.place
+    facts = {name: getattr(message, name) for name in _AS_IT_STANDS}
     return facts | {
         "account": place.account if place else "",
         "folder": place.folder if place else "",
         "uidvalidity": place.uidvalidity if place else None,
         "uid": place.uid if place else None,
-        "instance": codec.moment(one.instance),
-        "detail": json.dumps(one.detail, ensure_ascii=False),
+        "instance": codec.moment(message.instance),
+        "detail": json.dumps(message.detail, ensure_ascii=False),
     }
 
 

@@ -112,12 +112,12 @@ def keep_edition(
 
 def add_edition(connection: Connection, follow_up: str, text: str, at: datetime) -> int:
     """The number of a new edition that says this (`codec.edition`)."""
-    made: int = connection.execute(
+    number: int = connection.execute(
         sa.insert(edition)
         .values(follow_up=follow_up, facts=text, created_at=at)
         .returning(edition.c.id)
     ).scalar_one()
-    return made
+    return number
 
 
 def editions(connection: Connection, numbers: Iterable[int | None]) -> dict[int | None, Edition]:
@@ -128,9 +128,9 @@ def editions(connection: Connection, numbers: Iterable[int | None]) -> dict[int 
 
 def facts(connection: Connection, numbers: Iterable[int | None]) -> dict[int, str]:
     """What editions say, as it stands there, by number."""
-    wanted = {number for number in numbers if number is not None}
+    listed = {number for number in numbers if number is not None}
     texts = dict[int, str]()
-    for part in chunks.parts(sorted(wanted), MOST_NUMBERS):
+    for part in chunks.parts(sorted(listed), MOST_NUMBERS):
         query = sa.select(edition.c.id, edition.c.facts).where(edition.c.id.in_(part))
         texts |= {row.id: row.facts for row in connection.execute(query)}
     return texts
@@ -148,13 +148,13 @@ def earlier(connection: Connection, key: str, limit: int) -> Iterator[tuple[int,
         yield row.id, codec.parse_edition(row.facts)
 
 
-def create(connection: Connection, made: Sequence[Invitation], at: datetime) -> list[int]:
+def create(connection: Connection, created: Sequence[Invitation], at: datetime) -> list[int]:
     """New invitations, which count from now on; their `id` is ignored. Returns their numbers, in
     their order.
     """
-    if not made:
+    if not created:
         return []
-    last = _last(made)
+    last = _last(created)
     for date in sorted({date for _, date in last}):
         participants = [number for number, name in last if name == date]
         connection.execute(
@@ -163,31 +163,31 @@ def create(connection: Connection, made: Sequence[Invitation], at: datetime) -> 
             .values(counts=False)
         )
     counting = set(last.values())
-    rows = [_row(one, at, counts=place in counting) for place, one in enumerate(made)]
+    rows = [_row(new, at, counts=place in counting) for place, new in enumerate(created)]
     return list(connection.execute(_CREATE, rows).scalars())
 
 
-def _row(made: Invitation, at: datetime, *, counts: bool) -> dict[str, object]:
-    named = {name: getattr(made, name) for name in _OWN}
-    return {**named, "date": codec.moment(made.date), "created_at": at, "counts": counts}
+def _row(new: Invitation, at: datetime, *, counts: bool) -> dict[str, object]:
+    named = {name: getattr(new, name) for name in _OWN}
+    return {**named, "date": codec.moment(new.date), "created_at": at, "counts": counts}
 
 
-def _last(made: Sequence[Invitation]) -> dict[tuple[int, str], int]:
+def _last(created: Sequence[Invitation]) -> dict[tuple[int, str], int]:
     """The place of the last one of each participant, and of each date that is by itself."""
-    return {(one.participant, codec.moment(one.date)): place for place, one in enumerate(made)}
+    return {(new.participant, codec.moment(new.date)): place for place, new in enumerate(created)}
 
 
 def first(connection: Connection) -> datetime | None:
     """When the first invitation of this store was made, None where there is none."""
-    made: datetime | None = connection.execute(
+    first_made: datetime | None = connection.execute(
         sa.select(sa.func.min(invitation.c.created_at))
     ).scalar_one()
-    return made
+    return first_made
 
 
 def count(connection: Connection, copies: Iterable[owing.Copy]) -> None:
     """Of the invitations of their participants, to the same, these count from now on: at the
-    address that he has now.
+    address that the invitee has now.
     """
     for copy in copies:
         connection.execute(
@@ -286,7 +286,7 @@ def left(
 ) -> dict[int, list[Any]]:
     """The letters of these invitations that left, may have left or are leaving, oldest first."""
     states = (LetterState.SENT, LetterState.REFUSED, LetterState.SENDING)
-    found: dict[int, list[Any]] = {}
+    by_invitation: dict[int, list[Any]] = {}
     for row in connection.execute(
         sa.select(outbox)
         .where(
@@ -296,12 +296,12 @@ def left(
         )
         .order_by(outbox.c.id)
     ):
-        found.setdefault(row.invitation, []).append(row)
-    return found
+        by_invitation.setdefault(row.invitation, []).append(row)
+    return by_invitation
 
 
 def held_by(edition: Edition | None) -> Method | None:
-    """By which method an invitee holds what he was last sent: a letter that reinstates goes out
+    """By which method an invitee holds what they were last sent: a letter that reinstates goes out
     after a CANCEL.
     """
     if edition is None:
@@ -322,13 +322,13 @@ def let_go(connection: Connection, copy: owing.Copy, edition_number: int | None)
 
 def lock(connection: Connection, numbers: Iterable[int], *, wait: bool) -> set[int]:
     """Lock invitations in the order of all: by follow-up (as bytes), then number. Returns those
-    that are locked; without `wait`, others' are left out. Whoever writes letters and invitations
-    locks the invitations first.
+    that are locked; without `wait`, others' are left out. Before letters and invitations are
+    written, the invitations are locked.
     """
-    wanted = set(numbers)
+    listed = set(numbers)
     if connection.dialect.name == "sqlite":
-        return wanted  # one writer at a time
-    query = sa.select(invitation.c.id).where(invitation.c.id.in_(wanted)).order_by(*_IN_ORDER)
+        return listed  # one writer at a time
+    query = sa.select(invitation.c.id).where(invitation.c.id.in_(listed)).order_by(*_IN_ORDER)
     return set(connection.execute(query.with_for_update(skip_locked=not wait)).scalars())
 
 
@@ -357,16 +357,16 @@ def accounts_named(connection: Connection) -> set[str]:
     """Every account that an invitation was ever made for: from one name to the next in the index,
     not row by row.
     """
-    found, query = set[str](), sa.select(sa.func.min(invitation.c.account))
+    names, query = set[str](), sa.select(sa.func.min(invitation.c.account))
     name = connection.execute(query).scalar_one()
     while name is not None:
-        found.add(name)
+        names.add(name)
         name = connection.execute(query.where(invitation.c.account > name)).scalar_one()
-    return found
+    return names
 
 
 def standing(connection: Connection, account: str) -> Iterator[tuple[str, Edition]]:
-    """Follow-ups to which somebody holds an invitation from this account, with what he was last
+    """Follow-ups to which somebody holds an invitation from this account, with what they were last
     sent; the newest first.
     """
     query = (
@@ -420,11 +420,11 @@ def deliveries(
 def ask_again(
     connection: Connection, participant_number: int, instance: Moment | None, sequence: int
 ) -> bool:
-    """He answered an old time, of one date or of all: owe the REQUEST of that once more, once per
-    SEQUENCE. Returns whether it is owed now.
+    """The invitee answered an old time, of one date or of all: owe the REQUEST of that once more,
+    once per SEQUENCE. Returns whether it is owed now.
 
-    `sequence`: of what he answers, as last sent to him. A letter that is under way anyway asks him
-    already.
+    `sequence`: of what they answer, as last sent to them. A letter that is under way anyway asks
+    them already.
     """
     date = codec.moment(instance)
     # Another date as well: then all of it is sent. So it is where each date has its invitation.
@@ -475,9 +475,9 @@ def refresh(
     now: datetime,
     instance: Moment | None = None,
 ) -> bool:
-    """He asked for his invitation, or for that to one date: owe the REQUEST once more, at most once
-    an hour. Returns whether it is owed now. A last time that lies further ahead than that is of a
-    clock that was set back.
+    """The invitee asked for the invitation, or for that to one date: owe the REQUEST once more, at
+    most once an hour. Returns whether it is owed now. A last time that lies further ahead than that
+    is of a clock that was set back.
     """
     last = invitation.c.refreshed_at
     due = last.is_(None) | (last <= now - REFRESH_EVERY) | (last > now + REFRESH_EVERY)
@@ -541,11 +541,11 @@ def _is_for(instance: Moment | None) -> sa.ColumnElement[bool]:
 
 def waiting_replies(connection: Connection, numbers: Collection[int]) -> dict[int, list[Reply]]:
     """The answers of these participants that REQUESTs show which wait and were never tried."""
-    found = dict[int, list[Reply]]()
+    by_participant = dict[int, list[Reply]]()
     if numbers:
         for row in connection.execute(WAITING, {"numbers": list(numbers)}):
-            found.setdefault(row.participant, []).append(Reply(row.reply))
-    return found
+            by_participant.setdefault(row.participant, []).append(Reply(row.reply))
+    return by_participant
 
 
 def holding(
@@ -658,8 +658,8 @@ def _arrived_after_all(connection: Connection, participant_number: int) -> set[i
 
 
 def _counting(participant_number: int) -> tuple[sa.ColumnElement[bool], ...]:
-    """Of a participant's invitations the one that counts: that of the address at which he is
-    invited, or was last. An address that was changed and changed back has the older one again.
+    """Of a participant's invitations the one that counts: that of the address at which they are
+    invited, or were last. An address that was changed and changed back has the older one again.
     """
     return invitation.c.participant == participant_number, invitation.c.counts
 

@@ -106,7 +106,7 @@ def newest_of(
         reached = connection.execute(sa.select(*IN_ORDER).where(journal.c.id == before)).first()
         query = query.where(sa.tuple_(*IN_ORDER) < sa.tuple_(*(reached or (0, 0))))
     query = query.order_by(*(column.desc() for column in IN_ORDER)).limit(limit)
-    return [_entry(one) for one in connection.execute(query)]
+    return [_entry(entry_row) for entry_row in connection.execute(query)]
 
 
 def newest(connection: Connection) -> int:
@@ -176,11 +176,11 @@ def said_of(connection: Connection, participant: int, event: str, since: datetim
 
 def last_of(connection: Connection, keys: Iterable[str], events: Collection[str]) -> dict[str, str]:
     """Which of these events of each follow-up itself came last, where one did."""
-    found = dict[str, str]()
+    events_by_key = dict[str, str]()
     for part in chunks.parts(keys, MOST_SELECTS):
         last = sa.union_all(*(_last_of(key, events) for key in part))
-        found |= {row.follow_up: row.event for row in connection.execute(last)}
-    return found
+        events_by_key |= {row.follow_up: row.event for row in connection.execute(last)}
+    return events_by_key
 
 
 def _last_of(follow_up: str, events: Collection[str]) -> sa.Select[Any]:
@@ -215,12 +215,12 @@ def gone(connection: Connection, keys: Collection[str]) -> dict[str, list[Entry]
     added = sa.select(*(journal.c[name] for name in columns)).where(
         journal.c.follow_up.in_(keys), journal.c.event == "added"
     )
-    found = dict[str, list[Entry]]()
+    by_follow_up = dict[str, list[Entry]]()
     for row in connection.execute(added.where(~is_there, ~is_told).order_by(journal.c.participant)):
         date = codec.parse_moment(row.instance)
         entry = Entry("removed", row.follow_up, row.participant, date, detail=row.detail)
-        found.setdefault(row.follow_up, []).append(entry)
-    return found
+        by_follow_up.setdefault(row.follow_up, []).append(entry)
+    return by_follow_up
 
 
 def adopt(connection: Connection) -> None:

@@ -1,7 +1,7 @@
 """Addresses that somebody taught us: the same person, writing from elsewhere (itip.md §5, P2).
 
 They count for recognising a sender and for nothing else: no letter ever goes to one. A person's are
-known in all his follow-ups; whoever is no person of the directory has them for his one row. What
+known in all their follow-ups; somebody who is not in the directory has them for their one row. What
 was revoked stays as history and counts no more.
 """
 
@@ -98,10 +98,10 @@ def forget(connection: Connection, holder: Holder, value: str, *, by: str, at: d
 
 def of_rows(connection: Connection, numbers: Collection[int]) -> dict[int, list[str]]:
     """The learned addresses of participant rows, by number."""
-    found: dict[int, list[str]] = {}
+    by_row: dict[int, list[str]] = {}
     for row in connection.execute(sa.union_all(*_joined(participant.c.id.in_(numbers)))):
-        found.setdefault(row.id, []).append(row.address)
-    return found
+        by_row.setdefault(row.id, []).append(row.address)
+    return by_row
 
 
 def learned(
@@ -202,11 +202,11 @@ def companions(connection: Connection, whose: Holder) -> Iterable[tuple[str, str
         .join(invitation, invitation.c.participant == participant.c.id)
         .where(*STANDING)
     )
-    # By their keys: PostgreSQL takes whoever is in a subquery for somebody in many follow-ups, and
+    # By their keys: PostgreSQL takes a holder in a subquery for somebody in many follow-ups, and
     # reads the rows of all associates.
     for keys in chunks.parts(follow_ups_of(connection, whose)):
         other = sa.and_(where.in_(keys), somebody_else)
-        own = [one.where(other) for one in (bare, people, associates, invited)]
+        own = [addresses_of.where(other) for addresses_of in (bare, people, associates, invited)]
         for query in (sa.union_all(*own), sa.union_all(*_joined(other, where))):
             yield from ((row.follow_up, row.address) for row in connection.execute(query))
 
@@ -254,15 +254,15 @@ def _spelled(value: str) -> sa.ColumnElement[bool]:
     return known_address.c.plain == address.plain(value)
 
 
-def _joined(wanted: sa.ColumnElement[bool], *columns: Any) -> list[sa.Select[Any]]:
+def _joined(condition: sa.ColumnElement[bool], *columns: Any) -> list[sa.Select[Any]]:
     """Rows with their learned addresses, those of the person and those of the row itself."""
     query = sa.select(participant.c.id, known_address.c.address, *columns)
     return [
         query.join(known_address, known_address.c.person == participant.c.person).where(
-            wanted, VALID
+            condition, VALID
         ),
         query.join(known_address, known_address.c.participant == participant.c.id).where(
-            wanted, VALID
+            condition, VALID
         ),
     ]
 

@@ -7,8 +7,8 @@ claims are free at once when it has ended, and stay its own while it runs, also 
 was locked kept it from renewing. Elsewhere the clock decides; an end further ahead than a lease
 lasts is not believed, for the clock was set back since. Who takes letters over takes the lease away
 first: the former holder gets it back with another fencing number, and learns it by that
-(`outbound.lease`). Whoever writes under a lease asks for it in the same transaction (`require`),
-so that one who was held up commits nothing after another has taken over.
+(`outbound.lease`). A gateway that writes under a lease asks for it in the same transaction
+(`require`), so that one that was held up commits nothing after another has taken over.
 
 Limits: a process that runs and renews nothing for `HANGS` is taken for one that hangs. Of gateways
 whose clocks differ by more than `clock.TOLERANCE`, one may take over what another has.
@@ -37,7 +37,7 @@ NOBODY = ""
 GATEWAY = "gateway:"
 """Before a gateway's name: the lease that says that it lives."""
 MAILBOX = "mailbox:"
-"""Before account and folder: the lease of whoever reads it."""
+"""Before account and folder: the lease of the gateway that reads it."""
 TIME_ZONES = "time zones:"
 """Before a release of the time zone data: the lease of one of the gateways that use it."""
 
@@ -82,15 +82,17 @@ def take(connection: Connection, name: str, holder: str, now: datetime) -> int |
     return fence
 
 
-def require(connection: Connection, held: Held) -> None:
+def require(connection: Connection, own_lease: Held) -> None:
     """Let nobody take the lease over before this transaction ends. Raises `LeaseLost` where
     somebody has.
     """
     query = sa.select(lease.c.fence).where(
-        lease.c.name == held.name, lease.c.holder == held.holder, lease.c.fence == held.fence
+        lease.c.name == own_lease.name,
+        lease.c.holder == own_lease.holder,
+        lease.c.fence == own_lease.fence,
     )
     if connection.execute(query.with_for_update(read=True)).first() is None:
-        raise LeaseLost(f"the lease {held.name} is another gateway's now; nothing was written")
+        raise LeaseLost(f"the lease {own_lease.name} is another gateway's now; nothing was written")
 
 
 def release(connection: Connection, name: str, holder: str) -> None:
@@ -109,8 +111,8 @@ def alive(connection: Connection, holders: Sequence[str], now: datetime) -> set[
 
 
 def bury(connection: Connection, holders: Sequence[str], now: datetime) -> set[str]:
-    """Which of the gateways live no more. Their leases are taken away: whoever of them goes on all
-    the same gets another fencing number.
+    """Which of the gateways live no more. Their leases are taken away: one that goes on all the
+    same gets another fencing number.
     """
     dead = set(holders) - alive(connection, holders, now)
     if not dead:
@@ -122,7 +124,7 @@ def bury(connection: Connection, holders: Sequence[str], now: datetime) -> set[s
     dead -= {row.holder for row in free if _lives(row.holder, row.expires_at, now)}
     connection.execute(
         sa.update(lease)
-        .where(lease.c.name.in_([f"{GATEWAY}{one}" for one in dead]))
+        .where(lease.c.name.in_([f"{GATEWAY}{gateway}" for gateway in dead]))
         .values(holder=NOBODY)
     )
     return dead
@@ -130,7 +132,7 @@ def bury(connection: Connection, holders: Sequence[str], now: datetime) -> set[s
 
 def _of_gateways(holders: Collection[str]) -> sa.Select[tuple[str, datetime]]:
     return sa.select(lease.c.holder, lease.c.expires_at).where(
-        lease.c.name.in_([f"{GATEWAY}{one}" for one in holders]), lease.c.holder != NOBODY
+        lease.c.name.in_([f"{GATEWAY}{gateway}" for gateway in holders]), lease.c.holder != NOBODY
     )
 
 

@@ -27,8 +27,8 @@ SHOWN = 40
 
 
 class MarkedText(str):
-    """Shown in the place of what is no text, or names no zone. `said`: what stands there; `raw`:
-    the bytes of a BLOB.
+    """Shown if a value is not text, or names no zone. `said`: what stands there; `raw`: the bytes
+    of a BLOB.
     """
 
     fault: str = ""
@@ -83,15 +83,15 @@ def decoded(raw: bytes) -> str:
 
 
 def _text(shown: str, words: str, raw: bytes = b"") -> MarkedText:
-    made = MarkedText(shown)
-    made.fault, made.raw = words, raw
-    return made
+    text = MarkedText(shown)
+    text.fault, text.raw = words, raw
+    return text
 
 
 def _moment(nearest: datetime, said: object) -> MarkedMoment:
-    made = MarkedMoment.combine(nearest.date(), nearest.timetz())
-    made.fault = f"{str(said)[:SHOWN]!r} is not {REACH}"
-    return made
+    moment = MarkedMoment.combine(nearest.date(), nearest.timetz())
+    moment.fault = f"{str(said)[:SHOWN]!r} is not {REACH}"
+    return moment
 
 
 class Words(sa.Text):
@@ -132,9 +132,9 @@ class Flag(sa.Boolean):
 def _flag(unclear: bool, value: Any) -> Any:
     if value is None or value in (0, 1):
         return None if value is None else bool(value)
-    made = MarkedFlag(unclear)
-    made.fault = f"{str(value)[:SHOWN]!r} is neither 0 nor 1"
-    return made
+    flag = MarkedFlag(unclear)
+    flag.fault = f"{str(value)[:SHOWN]!r} is neither 0 nor 1"
+    return flag
 
 
 class Instant(TypeDecorator[datetime]):
@@ -194,6 +194,6 @@ class Zone(TypeDecorator[str]):
         zone = zonenames.find(value)
         if zone is not None:
             return zone.key
-        made = _text("", zonenames.unknown(value))
-        made.said = value
-        return made
+        name = _text("", zonenames.unknown(value))
+        name.said = value
+        return name

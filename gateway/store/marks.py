@@ -108,7 +108,7 @@ def changed_at(taken: Mapping[str, Sequence[Mark]]) -> dict[str, datetime]:
     """When others last changed these follow-ups: without what a person did to a single one by a
     command, and without what we ask ourselves.
     """
-    times = {key: [one.at for one in marks if not one.single] for key, marks in taken.items()}
+    times = {key: [mark.at for mark in marks if not mark.single] for key, marks in taken.items()}
     return {key: max(at) for key, at in times.items() if at}
 
 
@@ -117,16 +117,16 @@ def touched(taken: Mapping[str, Sequence[Mark]]) -> dict[str, datetime | None]:
     it was a command of ours.
     """
     return {
-        key: max((one.at for one in marks if one.is_strange), default=None)
+        key: max((mark.at for mark in marks if mark.is_strange), default=None)
         for key, marks in taken.items()
-        if any(one.source in (*RECORDS, LOADED) for one in marks)
+        if any(mark.source in (*RECORDS, LOADED) for mark in marks)
     }
 
 
 def strange(taken: Mapping[str, Sequence[Mark]]) -> dict[str, set[str]]:
     """The follow-ups that another program wrote → the tables."""
     tables = {
-        key: {one.source for one in marks if not one.single} & {*RECORDS, "participant"}
+        key: {mark.source for mark in marks if not mark.single} & {*RECORDS, "participant"}
         for key, marks in taken.items()
     }
     return {key: written for key, written in tables.items() if written}
@@ -190,7 +190,7 @@ def newest_of(connection: Connection, keys: Collection[str]) -> dict[str, int]:
 
 
 def _ours(connection: Connection, number: int) -> list[sa.ColumnElement[bool]]:
-    """Not what others commit meanwhile, of which SQLite has none: that counts for the brake."""
+    """Not what others commit meanwhile: that counts for the brake. On SQLite nobody does."""
     newer = change_mark.c.id > number
     if connection.dialect.name == "sqlite":
         return [newer]

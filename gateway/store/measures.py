@@ -103,9 +103,11 @@ def undecided(connection: Connection) -> tuple[int, datetime | None]:
 
 def webhooks(connection: Connection) -> dict[int, tuple[int, datetime]]:
     """How many events each webhook is still to be told, and since when the oldest waits."""
-    made = webhook_delivery.c.created_at
+    created = webhook_delivery.c.created_at
     query = (
-        sa.select(webhook_delivery.c.webhook, sa.func.count(), sa.func.min(made, type_=made.type))
+        sa.select(
+            webhook_delivery.c.webhook, sa.func.count(), sa.func.min(created, type_=created.type)
+        )
         .where(WAITING)
         .group_by(webhook_delivery.c.webhook)
     )
@@ -115,7 +117,9 @@ def webhooks(connection: Connection) -> dict[int, tuple[int, datetime]]:
 def unmatched(connection: Connection) -> float:
     """The share of the last messages that would answer something and belong to nothing."""
     last = sa.select(inbox.c.outcome).where(inbox.c.id > newest_message(connection) - LAST)
-    outcomes = [one for one in connection.execute(last).scalars() if one not in NO_ANSWER]
+    outcomes = [
+        outcome for outcome in connection.execute(last).scalars() if outcome not in NO_ANSWER
+    ]
     return outcomes.count(Outcome.UNKNOWN_INVITATION) / len(outcomes) if outcomes else 0.0
 
 

@@ -20,15 +20,15 @@ def site_secret(connection: Connection) -> bytes:
     taken before the first letter has it, too. Needs a writing connection the first time.
     """
     query = sa.select(meta.c.value).where(meta.c.key == "site_secret")
-    found = connection.execute(query).scalar_one_or_none()
+    secret = connection.execute(query).scalar_one_or_none()
     if (
-        found is None
+        secret is None
     ):  # on PostgreSQL others may be making it at this moment; all take what is there then
         upsert.unless_there(
             connection, meta, {"key": "site_secret"}, {"value": secrets.token_hex(32)}
         )
-        found = connection.execute(query).scalar_one()
-    return bytes.fromhex(found)
+        secret = connection.execute(query).scalar_one()
+    return bytes.fromhex(secret)
 
 
 def secret_of(store: Store) -> bytes:
@@ -121,7 +121,9 @@ READ_NOW, WAS_READ = "read_now ", "was_read "
 
 
 def ask_to_read(connection: Connection, account: str, now: datetime) -> str:
-    """Have whoever reads that mailbox look into it at once. Returns what `was_read` will say."""
+    """Have the gateway that reads that mailbox look into it at once. Returns what `was_read` will
+    say.
+    """
     wish = now.isoformat()
     upsert.one(connection, meta, {"key": f"{READ_NOW}{account}"}, {"value": wish})
     return wish

@@ -29,7 +29,7 @@ from gateway.store import (
 )
 from gateway.store.engine import Store
 
-if TYPE_CHECKING:  # a tenth of a second of every command, most of which find the store as it is
+if TYPE_CHECKING:  # a tenth of a second of every command; most find the store as it is
     from alembic.config import Config
 
 TABLES = (
@@ -198,36 +198,40 @@ def _is_empty(folder: Path, home: Path | None) -> bool:
 def check(store: Store) -> list[str]:
     """What is wrong with the store, one sentence each; empty when it is sound."""
     require(store)
-    found = []
+    problems = []
     with store.read() as connection:
         if store.is_sqlite:
             # integrity_check may end at a bad page without a word of where it is.
-            found = _damage(connection, "quick_check(1)") or _damage(connection, "integrity_check")
-            if found:
-                return found
-            found += [
+            problems = _damage(connection, "quick_check(1)") or _damage(
+                connection, "integrity_check"
+            )
+            if problems:
+                return problems
+            problems += [
                 f"SQLite: row {row[1]} of {row[0]} refers to a missing row of {row[2]}"
                 for row in connection.exec_driver_sql("PRAGMA foreign_key_check")
             ]
-        found += [
+        problems += [
             f"trigger {name} is missing or altered; rebuild with: invite-gateway db upgrade"
             for name in triggers.missing(connection)
         ]
-        found += [
+        problems += [
             f"view {name} is missing or altered; make it anew with: invite-gateway db upgrade"
             for name in sqlviews.missing(connection)
         ]
-        found += [f"schema differs: {difference}" for difference in differences(connection)]
-    return found
+        problems += [f"schema differs: {difference}" for difference in differences(connection)]
+    return problems
 
 
 def damage(store: Store) -> list[str]:
     """What a quick look finds of what `check` would: pages, but neither indexes nor tables."""
     with store.read() as connection:
-        found = _damage(connection, "quick_check(1)") if store.is_sqlite else []
-        found += [f"trigger {name} is missing or altered" for name in triggers.missing(connection)]
-        found += [f"view {name} is missing or altered" for name in sqlviews.missing(connection)]
-    return found
+        problems = _damage(connection, "quick_check(1)") if store.is_sqlite else []
+        problems += [
+            f"trigger {name} is missing or altered" for name in triggers.missing(connection)
+        ]
+        problems += [f"view {name} is missing or altered" for name in sqlviews.missing(connection)]
+    return problems
 
 
 def _damage(connection: Connection, look: str) -> list[str]:
@@ -244,8 +248,8 @@ def differences(connection: Connection) -> list[str]:
     with warnings.catch_warnings():
         # Neither library reads an index of an expression out of SQLite; both say so each time.
         warnings.filterwarnings("ignore", message=".*expression-based index")
-        found = autogenerate.compare_metadata(context, METADATA)
-    return [str(entry)[:200] for entry in found]
+        entries = autogenerate.compare_metadata(context, METADATA)
+    return [str(entry)[:200] for entry in entries]
 
 
 def _config() -> Config:

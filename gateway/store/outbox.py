@@ -2,8 +2,8 @@
 `claims`.
 
 Three kinds of letters go this way. REQUEST and CANCEL change what the invitee holds. A
-DECLINECOUNTER does not, but whether it arrived says something of his address. Words that are passed
-on (Method.NONE) go to the owner: they leave the invitation alone, and neither wait for the
+DECLINECOUNTER does not, but whether it arrived says something of their address. Words that are
+passed on (Method.NONE) go to the owner: they leave the invitation alone, and neither wait for the
 invitee's letters nor keep them waiting.
 """
 
@@ -26,7 +26,7 @@ AGES = (5, 10, 20, 40, 80, 160, 320, 640, 1280)
 BY_HAND = "held by hand"
 """The note of a letter that an administrator holds."""
 TAKEN_BACK = "taken back"
-"""The note of a letter that whoever saved called back before it left."""
+"""The note of a letter that was called back, before it left, by the one who saved."""
 GIVEN_UP = "given up: "
 """How the note of a letter begins that was put off for too long."""
 LATEST = 20
@@ -127,14 +127,14 @@ class Held:
 
 def passed_on(connection: Connection, participant: int, since: datetime) -> int:
     """How many texts that came to this row have been queued for the owner since then."""
-    found: int = connection.execute(
+    number: int = connection.execute(
         sa.select(sa.func.count()).where(
             outbox.c.participant == participant,
             outbox.c.method == Method.NONE,
             outbox.c.created_at >= since,
         )
     ).scalar_one()
-    return found
+    return number
 
 
 def supersede(connection: Connection, letters: Sequence[int], at: datetime) -> None:
@@ -157,10 +157,10 @@ def change(
     """
     if not letters:
         return []
-    found = connection.execute(
+    held_invitations = connection.execute(
         sa.select(outbox.c.invitation).where(outbox.c.id.in_(letters))
     ).scalars()
-    invitations.lock(connection, found, wait=True)
+    invitations.lock(connection, held_invitations, wait=True)
     query = (
         sa.select(outbox.c.id)
         .where(outbox.c.id.in_(letters), outbox.c.state.in_(before))
@@ -267,13 +267,13 @@ def _selected(selection: Selection) -> list[sa.ColumnElement[bool]]:
         open_letters = sa.select(outbox.c.id).where(chosen)
         returned = sa.select(outbox.c.id).where(_returned(selection.returned_since))
         chosen = outbox.c.id.in_(open_letters.union(returned))
-    wanted = [chosen]
-    wanted += [outbox.c.id.in_(selection.numbers)] if selection.numbers else []
+    conditions = [chosen]
+    conditions += [outbox.c.id.in_(selection.numbers)] if selection.numbers else []
     if selection.braked:
-        wanted += [outbox.c.state == LetterState.HELD, outbox.c.note == brake.REASON]
+        conditions += [outbox.c.state == LetterState.HELD, outbox.c.note == brake.REASON]
     if selection.resting:
-        wanted.append(outbox.c.account.in_(sa.select(rest.c.account)))
-    wanted += [
+        conditions.append(outbox.c.account.in_(sa.select(rest.c.account)))
+    conditions += [
         column == value
         for column, value in (
             (outbox.c.follow_up, selection.follow_up),
@@ -282,7 +282,7 @@ def _selected(selection: Selection) -> list[sa.ColumnElement[bool]]:
         )
         if value
     ]
-    return wanted
+    return conditions
 
 
 def overtaken(
@@ -350,9 +350,9 @@ def destinations(connection: Connection, now: datetime) -> list[Destination]:
     ages = [sa.func.sum(sa.case((step == most, 1), else_=0)) for most in (*AGES, 0)]
     names = [*(f"{most} min" for most in AGES), "more"]
     oldest = sa.func.min(outbox.c.created_at, type_=outbox.c.created_at.type)
-    held = sa.func.sum(sa.case((outbox.c.state == LetterState.HELD, 1), else_=0))
+    held_letters = sa.func.sum(sa.case((outbox.c.state == LetterState.HELD, 1), else_=0))
     query = (
-        sa.select(outbox.c.domain, sa.func.count(), held, oldest, *ages)
+        sa.select(outbox.c.domain, sa.func.count(), held_letters, oldest, *ages)
         .where(stands(outbox, *OPEN))
         .group_by(outbox.c.domain)
         .order_by(sa.func.count().desc(), outbox.c.domain)
@@ -393,9 +393,9 @@ def tries(connection: Connection, letters: Sequence[int]) -> dict[int, list[Atte
     rows = connection.execute(
         sa.select(attempt).where(attempt.c.letter.in_(letters)).order_by(attempt.c.id)
     )
-    made: dict[int, list[Attempt]] = {}
+    by_letter: dict[int, list[Attempt]] = {}
     for row in rows:
-        one = Attempt(
+        tried = Attempt(
             row.letter,
             row.started_at,
             row.seconds,
@@ -406,8 +406,8 @@ def tries(connection: Connection, letters: Sequence[int]) -> dict[int, list[Atte
             row.text,
             row.host,
         )
-        made.setdefault(row.letter, []).append(one)
-    return made
+        by_letter.setdefault(row.letter, []).append(tried)
+    return by_letter
 
 
 def page(connection: Connection, follow_up: str, after: int, limit: int) -> list[Queued]:
@@ -478,7 +478,7 @@ def stands(letters: sa.FromClause, *states: LetterState) -> sa.ColumnElement[boo
 
 
 def queued(connection: Connection, rows: Sequence[Row[tuple[object, ...]]]) -> list[Queued]:
-    known = invitations.editions(
+    editions = invitations.editions(
         connection, [*(row.edition for row in rows), *(row.before for row in rows)]
     )
     return [
@@ -492,21 +492,21 @@ def queued(connection: Connection, rows: Sequence[Row[tuple[object, ...]]]) -> l
             row.due_at,
             row.created_at,
             row.note,
-            _letter(row, known),
+            _letter(row, editions),
             settled_at=row.settled_at,
         )
         for row in rows
     ]
 
 
-def _letter(row: Row[tuple[object, ...]], known: Mapping[int | None, Edition]) -> Letter:
+def _letter(row: Row[tuple[object, ...]], editions: Mapping[int | None, Edition]) -> Letter:
     values = row._mapping
     facts: dict[str, Any] = {name: values[name] for name in _AS_IT_STANDS}
     return Letter(
         **facts,
         method=Method(row.method),
-        edition=known[row.edition],
-        before=known.get(row.before),
+        edition=editions[row.edition],
+        before=editions.get(row.before),
         timezone=columns.zone(row.timezone, row.follow_up),
         reply=Reply(row.reply),
         instance=codec.parse_moment(row.instance),

@@ -89,16 +89,20 @@ def room(connection: Connection, account: str, limits: Outbound, now: datetime) 
         for row in connection.execute(sa.select(pace).where(pace.c.account == account))
         if now - timedelta(seconds=row.seconds) < row.began_at <= now
     }
-    left = [
+    remaining = [
         limit - used.get((ALL, seconds), 0)
         for limit, seconds in ((limits.per_minute, MINUTE), (limits.per_day, DAY))
         if limit
     ]
-    each = limits.domain_per_minute or UNLIMITED
+    per_domain = limits.domain_per_minute or UNLIMITED
     return Room(
-        max(0, min(left, default=UNLIMITED)),
-        each,
-        {domain: max(0, each - letters) for (domain, _), letters in used.items() if domain != ALL},
+        max(0, min(remaining, default=UNLIMITED)),
+        per_domain,
+        {
+            domain: max(0, per_domain - letters)
+            for (domain, _), letters in used.items()
+            if domain != ALL
+        },
     )
 
 
@@ -172,15 +176,15 @@ def forget(connection: Connection, now: datetime) -> None:
     connection.execute(sa.delete(pace).where(pace.c.began_at < now - timedelta(seconds=DAY)))
 
 
-def begin_rest(connection: Connection, one: Rest) -> bool:
+def begin_rest(connection: Connection, new: Rest) -> bool:
     """Keep that the account rests, for people to see. Returns whether it did not before."""
-    values = {"until": one.until, "failures": one.failures, "why": one.why, "words": one.words}
-    known = connection.execute(
-        sa.update(rest).where(rest.c.account == one.account).values(values)
+    values = {"until": new.until, "failures": new.failures, "why": new.why, "words": new.words}
+    is_known = connection.execute(
+        sa.update(rest).where(rest.c.account == new.account).values(values)
     ).rowcount
-    if not known:
-        upsert.one(connection, rest, {"account": one.account}, values | {"since": one.since})
-    return not known
+    if not is_known:
+        upsert.one(connection, rest, {"account": new.account}, values | {"since": new.since})
+    return not is_known
 
 
 def end_rest(connection: Connection, account: str, ended: Rest | None = None) -> bool:
@@ -209,7 +213,10 @@ def end_early(connection: Connection, accounts: Iterable[str], now: datetime) ->
 
 def rest_of(connection: Connection, account: str) -> Rest | None:
     """The rest of an account; None: it works."""
-    return next((one for one in resting(connection) if one.account == account), None)
+    return next(
+        (account_rest for account_rest in resting(connection) if account_rest.account == account),
+        None,
+    )
 
 
 def resting(connection: Connection) -> list[Rest]:

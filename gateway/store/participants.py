@@ -27,15 +27,17 @@ GIVEN = "the row was given to somebody else"
 
 
 def join(connection: Connection, key: str, value: str, name: str = "") -> int:
-    """A participant with the switch on, at this address. Returns his number.
+    """A participant with the switch on, at this address. Returns the number.
 
-    Who is there already under it, or was once, is not added twice: removed and added again is the
-    same row and token.
+    Somebody who is there already under it, or was once, is not added twice: removed and added again
+    is the same row and token.
     """
     there = [
-        one for one in followups.members(connection, key) if address.among(value, one.addresses)
+        member
+        for member in followups.members(connection, key)
+        if address.among(value, member.addresses)
     ]
-    present = next(iter(sorted(there, key=lambda one: one.removed)), None)
+    present = next(iter(sorted(there, key=lambda member: member.removed)), None)
     if present is None:
         return followups.add_guest(connection, key, address.normal(value), name)
     if present.removed or not present.email_invite:
@@ -69,9 +71,7 @@ class New:
 
 
 def insert(connection: Connection, follow_up: str, rows: Sequence[New]) -> list[int]:
-    """Make rows of which the journal says that they take part. Returns their numbers, in their
-    order.
-    """
+    """Make rows that take part, as the journal says. Returns their numbers, in their order."""
     if not rows:
         return []
     values = [
@@ -140,9 +140,9 @@ def forget_own(connection: Connection, numbers: Collection[int]) -> None:
 
 
 def hand_over(connection: Connection, others: Mapping[int, str], at: datetime) -> None:
-    """These rows are somebody else's now, who is invited at these addresses: neither the token that
-    an earlier system gave is his, nor the addresses that were learned for the row or at which
-    others were invited, nor answers that wait to count again.
+    """These rows are somebody else's now, who is invited at these addresses. Not theirs are the
+    token that an earlier system gave, the addresses that were learned for the row or at which
+    others were invited, and answers that wait to count again.
     """
     given = participant.c.id.in_(list(others))
     connection.execute(sa.update(participant).where(given).values(given_token=None))
@@ -169,9 +169,9 @@ def stand_for(connection: Connection, members: Iterable[Member]) -> None:
     journal says whether they take part.
     """
     rows = [
-        {"row": one.id, "who": one.who, "takes_part": not one.removed}
-        for one in members
-        if one.planned_for != one.who or one.announced is one.removed
+        {"row": member.id, "who": member.who, "takes_part": not member.removed}
+        for member in members
+        if member.planned_for != member.who or member.announced is member.removed
     ]
     if rows:
         connection.execute(
@@ -184,24 +184,25 @@ def stand_for(connection: Connection, members: Iterable[Member]) -> None:
 
 def number_of(connection: Connection, key: str, name: str) -> int | None:
     """The participant of a follow-up that is called so: by the key of its person or associate, or
-    by an address of his.
+    by one of their addresses.
 
     Of somebody who is invited to single dates, as KEY/2026-12-08 or KEY/2026-12-08T08:00:00Z; else
-    his row that was not removed.
+    their row that was not removed.
     """
-    members = sorted(followups.members(connection, key), key=lambda one: one.removed)
-    found = _called(members, name)
-    if not found and "/" in name:
+    members = sorted(followups.members(connection, key), key=lambda member: member.removed)
+    called = _called(members, name)
+    if not called and "/" in name:
         who, _, date = name.rpartition("/")
-        found = [
-            one
-            for one in _called(members, who)
-            if one.date is not None and codec.moment(one.date).startswith(date)
+        called = [
+            member
+            for member in _called(members, who)
+            if member.date is not None and codec.moment(member.date).startswith(date)
         ]
-    return found[0].id if found else None
+    return called[0].id if called else None
 
 
 def _called(members: Sequence[Member], name: str) -> list[Member]:
-    return [one for one in members if one.key == name] or [
-        one for one in members if address.among(name, one.addresses)
-    ]
+    by_key = [member for member in members if member.key == name]
+    if by_key:
+        return by_key
+    return [member for member in members if address.among(name, member.addresses)]

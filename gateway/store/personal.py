@@ -77,24 +77,24 @@ class Person:
     @property
     def who(self) -> frozenset[str]:
         """As the journal and `planned_for` name them."""
-        bare = {f"email:{one}" for one in self.addresses}
+        bare = {f"email:{spelling}" for spelling in self.addresses}
         return frozenset({f"person:{self.key}", *bare} if self.key else bare)
 
 
 def find(connection: Connection, name: str) -> Person | None:
-    """By key, else by address, of which all rows are theirs that stand for it bare."""
-    known = connection.execute(sa.select(person.c.key).where(person.c.key == name)).first()
-    if known is None and "@" in name:
+    """By key, else by address: all rows that stand for the bare address are theirs."""
+    person_row = connection.execute(sa.select(person.c.key).where(person.c.key == name)).first()
+    if person_row is None and "@" in name:
         query = sa.select(person_email.c.person)
         lowered = sa.func.lower(person_email.c.address) == name.lower()
-        known = connection.execute(query.where(lowered)).first()
-    key = known[0] if known is not None else ""
+        person_row = connection.execute(query.where(lowered)).first()
+    key = person_row[0] if person_row is not None else ""
     addresses = {name.lower()} if "@" in name else set[str]()
     if key:
         of_person = sa.select(person_email.c.address).where(person_email.c.person == key)
-        addresses |= {one.lower() for one in connection.execute(of_person).scalars()}
+        addresses |= {spelling.lower() for spelling in connection.execute(of_person).scalars()}
         learned = sa.select(known_address.c.address).where(known_address.c.person == key)
-        addresses |= {one.lower() for one in connection.execute(learned).scalars()}
+        addresses |= {spelling.lower() for spelling in connection.execute(learned).scalars()}
     theirs = sa.or_(participant.c.person == key, sa.func.lower(participant.c.email).in_(addresses))
     rows = set(connection.execute(sa.select(participant.c.id).where(theirs)).scalars())
     # Rows that were deleted are known by where their letters went. The addresses are not: a row may
@@ -104,86 +104,92 @@ def find(connection: Connection, name: str) -> Person | None:
         sa.func.lower(invitation.c.address).in_(addresses), ~is_there
     )
     rows |= set(connection.execute(gone).scalars())
-    found = Person(key, frozenset(addresses), tuple(sorted(rows)))
-    return found if key or rows or _messages(connection, found) else None
+    subject = Person(key, frozenset(addresses), tuple(sorted(rows)))
+    return subject if key or rows or _messages(connection, subject) else None
 
 
-def export(connection: Connection, one: Person) -> dict[str, list[dict[str, Any]]]:
+def export(connection: Connection, subject: Person) -> dict[str, list[dict[str, Any]]]:
     """Every row about them by its table; without what would let somebody answer in their place."""
     columns = (follow_up.c.key, follow_up.c.title, follow_up.c.start_at, follow_up.c.owner)
-    theirs = sorted(_follow_ups(connection, one))
-    found = {
+    theirs = sorted(_follow_ups(connection, subject))
+    tables = {
         column.table.name: _shown(chunks.rows(connection, sa.select(column.table), column, values))
-        for column, values in _about(connection, one)
+        for column, values in _about(connection, subject)
     }
-    found["follow_up"] = _shown(
+    tables["follow_up"] = _shown(
         chunks.rows(connection, sa.select(*columns), follow_up.c.key, theirs)
     )
-    return {name: listed for name, listed in found.items() if listed}
+    return {name: listed for name, listed in tables.items() if listed}
 
 
-def _about(connection: Connection, one: Person) -> Iterator[tuple[sa.Column[Any], Collection[Any]]]:
+def _about(
+    connection: Connection, subject: Person
+) -> Iterator[tuple[sa.Column[Any], Collection[Any]]]:
     """By which column of each table, and by which values of it, rows are about them."""
     for column in BY_KEY.values():
-        yield column, [one.key]
+        yield column, [subject.key]
     for column in BY_ROW:
-        yield column, one.rows
-    yield known_address.c.id, _known(connection, one)
-    yield inbox.c.id, _messages(connection, one)
-    yield attempt.c.letter, _letters(connection, one.rows)
+        yield column, subject.rows
+    yield known_address.c.id, _known(connection, subject)
+    yield inbox.c.id, _messages(connection, subject)
+    yield attempt.c.letter, _letters(connection, subject.rows)
 
 
-def held(connection: Connection, one: Person) -> list[tuple[int, str, str | None]]:
+def held(connection: Connection, subject: Person) -> list[tuple[int, str, str | None]]:
     """Their rows that hold an invitation, with the follow-up and the facts that were sent last."""
     query = (
         sa.select(invitation.c.participant, invitation.c.follow_up, edition.c.facts)
         .join(edition, edition.c.id == invitation.c.sent_edition, isouter=True)
         .where(invitation.c.sent_method == Method.REQUEST)
     )
-    rows = chunks.rows(connection, query, invitation.c.participant, one.rows)
+    rows = chunks.rows(connection, query, invitation.c.participant, subject.rows)
     return [(row["participant"], row["follow_up"], row["facts"]) for row in rows]
 
 
-def under_way(connection: Connection, one: Person) -> int:
+def under_way(connection: Connection, subject: Person) -> int:
     """How many letters to them have not come to their end."""
     query = sa.select(outbox.c.id).where(stands(outbox, *OPEN))
-    return len(list(chunks.rows(connection, query, outbox.c.participant, one.rows)))
+    return len(list(chunks.rows(connection, query, outbox.c.participant, subject.rows)))
 
 
-def follow_ups(connection: Connection, one: Person) -> list[str]:
+def follow_ups(connection: Connection, subject: Person) -> list[str]:
     """Those in which they have a row, or had an invitation."""
-    return sorted(_follow_ups(connection, one))
+    return sorted(_follow_ups(connection, subject))
 
 
-def erase(connection: Connection, one: Person, secret: bytes) -> tuple[str, Counter[str]]:
+def erase(connection: Connection, subject: Person, secret: bytes) -> tuple[str, Counter[str]]:
     """Take them out of every table. Returns by what they are called now, and of how many rows in
     which table something was taken.
     """
-    named = one.key or min(one.addresses)
+    named = subject.key or min(subject.addresses)
     name = f"{ERASED}-{hmac.new(secret, named.encode(), hashlib.sha256).hexdigest()[:16]}"
     taken = Counter[str]()
-    keys, messages = _follow_ups(connection, one), _messages(connection, one)
-    taken["edition"] = _out_of_editions(connection, keys, one, name)
+    keys, messages = _follow_ups(connection, subject), _messages(connection, subject)
+    taken["edition"] = _out_of_editions(connection, keys, subject, name)
     taken["undo"] = undos.drop(connection, keys)
-    taken["deleted_participant"] = deleted.forget_person(connection, one.key, one.addresses)
-    _out_of_history(connection, one, name, messages, taken)
-    _out_of_letters(connection, one, name, taken)
+    taken["deleted_participant"] = deleted.forget_person(connection, subject.key, subject.addresses)
+    _out_of_history(connection, subject, name, messages, taken)
+    _out_of_letters(connection, subject, name, taken)
     for part in chunks.parts(sorted(keys)):
-        told = webhook_delivery.c.follow_up.in_(part) & (webhook_delivery.c.state != "waiting")
-        gone = connection.execute(sa.delete(webhook_delivery).where(told))
+        is_told = webhook_delivery.c.follow_up.in_(part) & (webhook_delivery.c.state != "waiting")
+        gone = connection.execute(sa.delete(webhook_delivery).where(is_told))
         taken["webhook_delivery"] += gone.rowcount
-    _out_of_rows(connection, one, name, taken)
-    _out_of_directory(connection, one, name, taken)
+    _out_of_rows(connection, subject, name, taken)
+    _out_of_directory(connection, subject, name, taken)
     return name, +taken
 
 
-def _out_of_editions(connection: Connection, keys: Collection[str], one: Person, name: str) -> int:
+def _out_of_editions(
+    connection: Connection, keys: Collection[str], subject: Person, name: str
+) -> int:
     """Public guest lists name them in what others were sent."""
     changed = 0
     query = sa.select(edition.c.id, edition.c.facts).order_by(edition.c.id)
     for row in chunks.rows(connection, query, edition.c.follow_up, keys):
         facts = json.loads(row["facts"])
-        theirs = [guest for guest in facts["guests"] if guest["address"].lower() in one.addresses]
+        theirs = [
+            guest for guest in facts["guests"] if guest["address"].lower() in subject.addresses
+        ]
         for guest in theirs:
             guest |= {"name": "", "address": f"{name}@{DOMAIN}"}
         if theirs:
@@ -196,7 +202,7 @@ def _out_of_editions(connection: Connection, keys: Collection[str], one: Person,
 
 def _out_of_history(
     connection: Connection,
-    one: Person,
+    subject: Person,
     name: str,
     messages: Collection[int],
     taken: Counter[str],
@@ -204,53 +210,59 @@ def _out_of_history(
     said = {"from_address": "", "subject": "", "detail": "{}", "reason": ERASED, "raw": None}
     _update(connection, inbox.c.id, messages, said, taken)
     of_rows, of_messages = journal.c.participant, journal.c.message
-    about = _numbers(connection, journal, (of_rows, one.rows), (of_messages, messages))
+    about = _numbers(connection, journal, (of_rows, subject.rows), (of_messages, messages))
     _update(connection, journal.c.id, about, {"by": "", "detail": ""}, taken)
-    _update(connection, journal.c.who, one.who, {"who": f"person:{name}"}, taken)
-    _update(connection, decision.c.participant, one.rows, {"detail": "{}"}, taken)
+    _update(connection, journal.c.who, subject.who, {"who": f"person:{name}"}, taken)
+    _update(connection, decision.c.participant, subject.rows, {"detail": "{}"}, taken)
 
 
-def _out_of_letters(connection: Connection, one: Person, name: str, taken: Counter[str]) -> None:
+def _out_of_letters(
+    connection: Connection, subject: Person, name: str, taken: Counter[str]
+) -> None:
     nowhere = f"{name}@{DOMAIN}"
     # A row that is somebody else's now was theirs when letters went to them.
-    theirs = _letters(connection, one.rows, one.addresses)
+    theirs = _letters(connection, subject.rows, subject.addresses)
     said = {"text": "", "enhanced": ""}
     _update(connection, attempt.c.letter, theirs, said, taken)
     gone = {"address": nowhere, "address_key": address.key(nowhere), "address_name": ""}
     said = {**gone, "domain": DOMAIN, "note": "", "remarks": "{}"}
     _update(connection, outbox.c.id, theirs, said, taken)
     of_rows, sent_to = invitation.c.participant, sa.func.lower(invitation.c.address)
-    held = _numbers(connection, invitation, (of_rows, one.rows), (sent_to, one.addresses))
+    of_person = _numbers(
+        connection, invitation, (of_rows, subject.rows), (sent_to, subject.addresses)
+    )
     said = {"address": nowhere, "name": "", "delivery_text": ""}
-    _update(connection, invitation.c.id, held, said, taken)
+    _update(connection, invitation.c.id, of_person, said, taken)
 
 
-def _out_of_rows(connection: Connection, one: Person, name: str, taken: Counter[str]) -> None:
+def _out_of_rows(connection: Connection, subject: Person, name: str, taken: Counter[str]) -> None:
     words = {"comment": "", "address": ""}
     for table in (standing, former_standing):
-        _update(connection, table.c.participant, one.rows, words, taken)
+        _update(connection, table.c.participant, subject.rows, words, taken)
     said = {**words, "location": ""}
-    _update(connection, proposal.c.participant, one.rows, said, taken)
+    _update(connection, proposal.c.participant, subject.rows, said, taken)
     nowhere = f"{name}@{DOMAIN}"
     values = {"name": "", "note": "", "email_invite": False}
-    _update(connection, participant.c.id, one.rows, values, taken)
+    _update(connection, participant.c.id, subject.rows, values, taken)
     bare = {"email": nowhere, "planned_for": f"email:{nowhere}"}
-    for part in chunks.parts(one.rows):
+    for part in chunks.parts(subject.rows):
         rows = sa.update(participant).where(participant.c.id.in_(part))
         connection.execute(rows.where(participant.c.email.is_not(None)).values(bare))
         of_person = rows.where(participant.c.person.is_not(None))
         connection.execute(of_person.values(planned_for=f"person:{name}"))
 
 
-def _out_of_directory(connection: Connection, one: Person, name: str, taken: Counter[str]) -> None:
-    for part in chunks.parts(_known(connection, one)):
+def _out_of_directory(
+    connection: Connection, subject: Person, name: str, taken: Counter[str]
+) -> None:
+    for part in chunks.parts(_known(connection, subject)):
         gone = sa.delete(known_address).where(known_address.c.id.in_(part))
         taken["known_address"] += connection.execute(gone).rowcount
     for table in (person_email, project_member, selection_member):
-        gone = sa.delete(table).where(BY_KEY[table] == one.key)
+        gone = sa.delete(table).where(BY_KEY[table] == subject.key)
         taken[table.name] += connection.execute(gone).rowcount
     said = {"key": name, "name": ERASED, "company": None, "language": "", "timezone": ""}
-    _update(connection, person.c.key, [one.key], said, taken)
+    _update(connection, person.c.key, [subject.key], said, taken)
 
 
 def _update(
@@ -282,21 +294,23 @@ def _numbers(
     )
 
 
-def _known(connection: Connection, one: Person) -> list[int]:
+def _known(connection: Connection, subject: Person) -> list[int]:
     row = known_address.c
     ways = (
-        (row.person, [one.key]),
-        (row.participant, one.rows),
-        (sa.func.lower(row.address), one.addresses),
+        (row.person, [subject.key]),
+        (row.participant, subject.rows),
+        (sa.func.lower(row.address), subject.addresses),
     )
     return _numbers(connection, known_address, *ways)
 
 
-def _follow_ups(connection: Connection, one: Person) -> set[str]:
+def _follow_ups(connection: Connection, subject: Person) -> set[str]:
     return {
         row["follow_up"]
         for column in (participant.c.id, invitation.c.participant)
-        for row in chunks.rows(connection, sa.select(column.table.c.follow_up), column, one.rows)
+        for row in chunks.rows(
+            connection, sa.select(column.table.c.follow_up), column, subject.rows
+        )
     }
 
 
@@ -308,10 +322,12 @@ def _letters(
     return _numbers(connection, outbox, (outbox.c.participant, rows), (sent_to, addresses))
 
 
-def _messages(connection: Connection, one: Person) -> list[int]:
+def _messages(connection: Connection, subject: Person) -> list[int]:
     """What came in for a row of theirs, or from an address of theirs."""
     sender = sa.func.lower(inbox.c.from_address)
-    return _numbers(connection, inbox, (inbox.c.participant, one.rows), (sender, one.addresses))
+    return _numbers(
+        connection, inbox, (inbox.c.participant, subject.rows), (sender, subject.addresses)
+    )
 
 
 def _shown(rows: Iterable[sa.RowMapping]) -> list[dict[str, Any]]:

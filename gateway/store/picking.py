@@ -27,18 +27,18 @@ def candidates(
     """
     lists = {entry: _listed(connection, entry) for entry in entries}
     facts = _facts(connection, _people(lists.values()))
-    made, unknown = list[Candidate](), set[int]()
+    picked, unknown = list[Candidate](), set[int]()
     for position, entry in enumerate(entries):
         if entry.source is Source.EMAIL:
-            made.append(Candidate(position, "email", entry.key, entry.name))
+            picked.append(Candidate(position, "email", entry.key, entry.name))
             continue
         picks = lists[entry]
-        known = [pick for pick in picks or () if pick.key in facts[pick.kind]]
-        if picks is None or (picks and not known):
+        present = [pick for pick in picks or () if pick.key in facts[pick.kind]]
+        if picks is None or (picks and not present):
             unknown.add(position)
-        for pick in known:
-            made.append(Candidate(position, pick.kind, pick.key, *facts[pick.kind][pick.key]))
-    return made, unknown
+        for pick in present:
+            picked.append(Candidate(position, pick.kind, pick.key, *facts[pick.kind][pick.key]))
+    return picked, unknown
 
 
 def _people(lists: Collection[Sequence[Pick] | None]) -> dict[str, set[str]]:

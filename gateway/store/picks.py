@@ -74,8 +74,8 @@ def groups(connection: Connection, source: str) -> list[Pick]:
     column, table, kind, _ = GROUPS[source]
     names = {row.key: row.name for row in connection.execute(sa.select(table))}
     keys = connection.execute(sa.select(column).where(column != "").distinct()).scalars()
-    found = {key: names.get(key) or key for key in {*keys, *names}}
-    ordered = sorted(found.items(), key=lambda one: one[1])
+    names_by_key = {key: names.get(key) or key for key in {*keys, *names}}
+    ordered = sorted(names_by_key.items(), key=lambda entry: entry[1])
     return [Pick(f"{kind}:{key}", name) for key, name in ordered]
 
 
@@ -87,22 +87,22 @@ def listed(connection: Connection, source: str, query: str, group: str = "") -> 
         return list(_of_the_house(connection, source, query, group))
     if not query:
         return []
-    found = [pick for kind in SOURCES.get(source, ()) for pick in _outside(connection, kind, query)]
-    return found[:MOST]
+    picks = [pick for kind in SOURCES.get(source, ()) for pick in _outside(connection, kind, query)]
+    return picks[:MOST]
 
 
 def named(connection: Connection, names: Collection[str]) -> dict[str, Pick]:
     """What these are called, by source and key; what is not there is missing."""
-    found = dict[str, Pick]()
+    by_name = dict[str, Pick]()
     keys = dict[str, set[str]]()
     for who in names:
         source, _, key = who.partition(":")
         keys.setdefault(source, set()).add(key)
     for source in keys.keys() & TABLES.keys():
-        found |= _found(_picks(connection, source, TABLES[source].c.key.in_(keys[source])))
+        by_name |= _found(_picks(connection, source, TABLES[source].c.key.in_(keys[source])))
     for source in GROUPS:
-        found |= _found(groups(connection, source))
-    return {who: found[who] for who in names if who in found}
+        by_name |= _found(groups(connection, source))
+    return {who: by_name[who] for who in names if who in by_name}
 
 
 def present(connection: Connection, key: str) -> set[str]:
@@ -124,10 +124,10 @@ def _found(picks: Sequence[Pick]) -> dict[str, Pick]:
 
 def _of_the_house(connection: Connection, source: str, query: str, group: str) -> Iterator[Pick]:
     column, table = GROUPS[source][0], TABLES[source]
-    wanted = [table.c.invitable, entries.contains(table.c.name, query)]
+    conditions = [table.c.invitable, entries.contains(table.c.name, query)]
     if group:
-        wanted.append(column == group)
-    yield from _picks(connection, source, *wanted)
+        conditions.append(column == group)
+    yield from _picks(connection, source, *conditions)
 
 
 def _outside(connection: Connection, kind: str, query: str) -> list[Pick]:
@@ -138,9 +138,9 @@ def _outside(connection: Connection, kind: str, query: str) -> list[Pick]:
     return _picks(connection, kind, called | person.c.company.in_(firms))
 
 
-def _picks(connection: Connection, source: str, *wanted: sa.ColumnElement[bool]) -> list[Pick]:
+def _picks(connection: Connection, source: str, *conditions: sa.ColumnElement[bool]) -> list[Pick]:
     table = TABLES[source]
-    query = sa.select(table.c.key, table.c.name, *_beside(source)).where(*wanted)
+    query = sa.select(table.c.key, table.c.name, *_beside(source)).where(*conditions)
     rows = connection.execute(query.order_by(table.c.name, table.c.key).limit(MOST)).mappings()
     return [
         Pick(f"{source}:{row['key']}", row["name"] or row["key"], row["beside"] or "", row["count"])

@@ -47,16 +47,16 @@ def of_each(connection: Connection, everybody: Collection[str]) -> dict[str, Pre
 
 def stated(connection: Connection, everybody: Collection[str]) -> dict[str, dict[str, object]]:
     """By associate (or `SITE`): what is stated of theirs, as JSON values by name."""
-    found: dict[str, dict[str, object]] = {who: {} for who in everybody}
+    by_associate: dict[str, dict[str, object]] = {who: {} for who in everybody}
     query = sa.select(preference).where(preference.c.associate.in_(everybody))
     for row in connection.execute(query.order_by(preference.c.associate, preference.c.name)):
         if row.associate == SITE or row.name not in OWN_COLUMNS:
-            _take(found[row.associate], row.name, row.value, row.associate)
+            _take(by_associate[row.associate], row.name, row.value, row.associate)
     columns_of = sa.select(associate.c.key, *(associate.c[name] for name in OWN_COLUMNS))
     for row in connection.execute(columns_of.where(associate.c.key.in_(everybody))):
         own = {"timezone": columns.zone(row.timezone, row.key), "language": row.language}
-        found[row.key] |= {name: value for name, value in own.items() if value}
-    return found
+        by_associate[row.key] |= {name: value for name, value in own.items() if value}
+    return by_associate
 
 
 def state(connection: Connection, who: str, values: Mapping[str, object]) -> bool:
@@ -105,7 +105,7 @@ def minutes_of_owner() -> list[sa.ColumnElement[str | None]]:
 
 
 def length(row: Any, kind: Kind) -> timedelta:
-    """How long a follow-up is of which nobody says so, from a row with `minutes_of_owner`."""
+    """How long a follow-up is if nobody says so, from a row with `minutes_of_owner`."""
     said = dict[str, object]()
     for value, whose in ((row.site_minutes, SITE), (row.own_minutes, row.owner)):
         if value is not None:

@@ -1,8 +1,8 @@
 """The probe of each account: the one on its way, and how the last one ended.
 
-One row of `meta` for each account holds both, as JSON. Whoever begins a probe writes it there under
-the row's lock, so of several gateways on one store only one probes. Each mark has one end: what
-comes a second time changes nothing.
+One row of `meta` for each account holds both, as JSON. A gateway that begins a probe writes it
+there under the row's lock, so of several gateways on one store only one probes. Each mark has one
+end: what comes a second time changes nothing.
 """
 
 import json
@@ -93,11 +93,13 @@ class State:
     under_way: Probe | None = None
     result: Result | None = None
 
-    def due(self, one: Probe, usual: timedelta, *, starting: bool) -> bool:
-        """Whether it is time for a probe `one`. usual: from a probe that came back to the next."""
+    def due(self, next_probe: Probe, usual: timedelta, *, starting: bool) -> bool:
+        """Whether it is time for this probe. usual: from a probe that came back to the next."""
         if self.under_way is not None:
-            return self.under_way.sent is None and self.under_way.begun <= one.begun - ABANDONED
-        if self.result is None or not one.like(self.result.probe):
+            return (
+                self.under_way.sent is None and self.under_way.begun <= next_probe.begun - ABANDONED
+            )
+        if self.result is None or not next_probe.like(self.result.probe):
             return True
         failures = self.result.failures
         if starting:
@@ -105,7 +107,7 @@ class State:
         else:
             first = UNSENT_AGAIN if self.result.end is End.UNSENT else AGAIN
             wait = min(usual, first * 2 ** min(failures - 1, 10)) if failures else usual
-        return self.result.at <= one.begun - wait
+        return self.result.at <= next_probe.begun - wait
 
 
 def state(connection: Connection, account: str) -> State:
@@ -119,7 +121,7 @@ def state(connection: Connection, account: str) -> State:
 def begin(
     connection: Connection,
     account: str,
-    one: Probe,
+    next_probe: Probe,
     usual: timedelta | None,
     *,
     starting: bool = False,
@@ -129,9 +131,9 @@ def begin(
     usual: from one probe to the next; None: at once, because a person asks for it.
     """
     before = _locked(connection, account)
-    if usual is not None and not before.due(one, usual, starting=starting):
+    if usual is not None and not before.due(next_probe, usual, starting=starting):
         return False
-    _write(connection, account, replace(before, under_way=one))
+    _write(connection, account, replace(before, under_way=next_probe))
     return True
 
 
@@ -183,8 +185,12 @@ def is_ours(connection: Connection, mark: str) -> bool:
     """
     values = connection.execute(sa.select(meta.c.value).where(meta.c.key.like(f"{KEY}%"))).scalars()
     states = [_state(value) for value in values if value]
-    under_way = [one.under_way.mark for one in states if one.under_way is not None]
-    ended = [one.result.probe.mark for one in states if one.result is not None]
+    under_way = [
+        known_state.under_way.mark for known_state in states if known_state.under_way is not None
+    ]
+    ended = [
+        known_state.result.probe.mark for known_state in states if known_state.result is not None
+    ]
     last = max(map(probe.issued, (*under_way, *ended)), default=-1)
     return probe.issued(mark) <= last
 
@@ -196,12 +202,14 @@ def forget(connection: Connection, account: str) -> None:
 
 def writers(connection: Connection, accounts: Iterable[str]) -> Sequence[tuple[str, ...]]:
     """What the last probe that came back carried, of each of these accounts: authserv-ids, topmost
-    first. Nothing for an account of which none ever came back.
+    first. Nothing for an account none of whose probes ever came back.
     """
     keys = [KEY + account for account in accounts]
     query = sa.select(meta.c.value).where(meta.c.key.in_(keys))
     results = (_state(value).result for value in connection.execute(query).scalars() if value)
-    return [one.writers for one in results if one is not None and one.writers is not None]
+    return [
+        result.writers for result in results if result is not None and result.writers is not None
+    ]
 
 
 def _waited(before: State, mark: str) -> Probe | None:
@@ -214,7 +222,7 @@ def _waited(before: State, mark: str) -> Probe | None:
 
 def _after(
     before: State,
-    one: Probe,
+    ended_probe: Probe,
     end: End,
     at: datetime,
     words: str,
@@ -224,8 +232,8 @@ def _after(
     failures = 0 if end is End.RETURNED else 1 + (last.failures if last is not None else 0)
     if end is not End.RETURNED:
         writers = last.writers if last is not None else None
-    is_under_way = before.under_way is not None and before.under_way.mark == one.mark
-    result = Result(one, end, at, words, failures, writers)
+    is_under_way = before.under_way is not None and before.under_way.mark == ended_probe.mark
+    result = Result(ended_probe, end, at, words, failures, writers)
     if end is End.UNSENT and last is not None and last.end in FAILED:
         # Nothing was asked, so the last answer stands.
         result = replace(last, at=at, failures=failures)
@@ -247,29 +255,29 @@ def _write(connection: Connection, account: str, after: State) -> None:
 
 
 def _state(value: str) -> State:
-    found = json.loads(value)
-    under_way, result = found["under_way"], found["result"]
+    values = json.loads(value)
+    under_way, result = values["under_way"], values["result"]
     return State(_probe(under_way) if under_way else None, _result(result) if result else None)
 
 
-def _probe(found: dict[str, Any]) -> Probe:
-    sent_at = found["sent"]
+def _probe(values: dict[str, Any]) -> Probe:
+    sent_at = values["sent"]
     return Probe(
-        found["mark"],
-        found["mailbox"],
-        found["plain"],
-        datetime.fromisoformat(found["begun"]),
+        values["mark"],
+        values["mailbox"],
+        values["plain"],
+        datetime.fromisoformat(values["begun"]),
         datetime.fromisoformat(sent_at) if sent_at else None,
     )
 
 
-def _result(found: dict[str, Any]) -> Result:
-    names = found["writers"]
+def _result(values: dict[str, Any]) -> Result:
+    names = values["writers"]
     return Result(
-        _probe(found["probe"]),
-        End(found["end"]),
-        datetime.fromisoformat(found["at"]),
-        found["words"],
-        found["failures"],
+        _probe(values["probe"]),
+        End(values["end"]),
+        datetime.fromisoformat(values["at"]),
+        values["words"],
+        values["failures"],
         tuple(names) if names is not None else None,
     )

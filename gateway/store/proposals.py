@@ -18,11 +18,11 @@ from gateway.store.schema import participant, proposal
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What one invitee asked for. `instance`: the date that he would have otherwise, None for all
+    """What one invitee asked for. `instance`: the date that they would have otherwise, None for all
     of it.
 
     `start`, `end`: a UTC instant or a day; `end` None keeps the duration. `location`: "" keeps the
-    place. `address`: who asked. `sequence`: that of his COUNTER. `message`: its number in the
+    place. `address`: who asked. `sequence`: that of their COUNTER. `message`: its number in the
     inbox.
     """
 
@@ -59,7 +59,7 @@ def put(
         .where(*former, _is_open())
         .values(state=ProposalState.OVERTAKEN, settled_at=at)
     )
-    made = sa.insert(proposal).values(
+    insert = sa.insert(proposal).values(
         **about,
         proposed_start=codec.moment(asked.start),
         proposed_end=codec.moment(asked.end),
@@ -70,7 +70,7 @@ def put(
         message=message,
         created_at=at,
     )
-    number: int = connection.execute(made.returning(proposal.c.id)).scalar_one()
+    number: int = connection.execute(insert.returning(proposal.c.id)).scalar_one()
     return number
 
 
@@ -86,10 +86,10 @@ def open(  # noqa: A001 - read as proposals.open
     of one follow-up or of all, oldest first; so many beyond number `after`.
     """
     # By the index of those that are open: SQLite would walk through all of them by their numbers.
-    one = proposal.alias("one")
-    waiting = proposal.c.id.in_(sa.select(one.c.id).where(_is_open(one)))
-    wanted = _query().where(waiting, ~participant.c.removed, proposal.c.id > after)
-    query = wanted.order_by(proposal.c.id).limit(limit)
+    inner = proposal.alias("one")
+    waiting = proposal.c.id.in_(sa.select(inner.c.id).where(_is_open(inner)))
+    open_proposals = _query().where(waiting, ~participant.c.removed, proposal.c.id > after)
+    query = open_proposals.order_by(proposal.c.id).limit(limit)
     if follow_up is not None:
         query = query.where(participant.c.follow_up == follow_up)
     return [_proposal(row) for row in connection.execute(query)]
@@ -122,18 +122,19 @@ def overtake(
     rows = connection.execute(
         _query().where(_is_open(), participant.c.follow_up == follow_up).order_by(proposal.c.id)
     )
-    found = [
-        one
-        for one in map(_proposal, rows)
-        if (dates is None or one.instance in dates) and one.participant not in but
+    overtaken = [
+        open_proposal
+        for open_proposal in map(_proposal, rows)
+        if (dates is None or open_proposal.instance in dates)
+        and open_proposal.participant not in but
     ]
-    if found:
+    if overtaken:
         connection.execute(
             sa.update(proposal)
-            .where(proposal.c.id.in_([one.id for one in found]))
+            .where(proposal.c.id.in_([open_proposal.id for open_proposal in overtaken]))
             .values(state=ProposalState.OVERTAKEN, settled_at=at)
         )
-    return found
+    return overtaken
 
 
 def open_in(connection: Connection, keys: Collection[str]) -> set[str]:

@@ -23,28 +23,28 @@ from gateway.store.signs import Head, Sign
 
 def find(connection: Connection, rows: Iterable[Sign], heads: Mapping[str, Head]) -> list[Cause]:
     """Messages that ask who somebody is. Others wait for an administrator (`review list`)."""
-    found = [one for one in rows if one.what == "held"]
-    if not found:
+    asking = [sign for sign in rows if sign.what == "held"]
+    if not asking:
         return []
-    messages = review.find(connection, [one.number for one in found])
-    given = signs.given(connection, {one.participant for one in found})
-    crashed = {one.follow_up for one in found if one.said == Outcome.PARTY_CRASHER}
+    messages = review.find(connection, [sign.number for sign in asking])
+    given = signs.given(connection, {sign.participant for sign in asking})
+    crashed = {sign.follow_up for sign in asking if sign.said == Outcome.PARTY_CRASHER}
     there = {key: followups.members(connection, key) for key in sorted(crashed)}
-    members = signs.members(connection, {one.participant for one in found})
+    members = signs.members(connection, {sign.participant for sign in asking})
     # Who wrote more than once is asked about once, by the newest message.
     newest = dict[tuple[object, ...], Cause]()
-    for one in sorted(found, key=lambda one: one.number):
-        message = messages[one.number]
-        if one.said == Outcome.PARTY_CRASHER:
+    for sign in sorted(asking, key=lambda sign: sign.number):
+        message = messages[sign.number]
+        if sign.said == Outcome.PARTY_CRASHER:
             kind, is_moot = (
                 DecisionKind.PARTY_CRASHER,
-                _has_joined(message.speaker, there[one.follow_up]),
+                _has_joined(message.speaker, there[sign.follow_up]),
             )
         else:
             is_former = signs.is_anothers(message.arrived, message.participant, given)
             kind, is_moot = DecisionKind.SAME_PERSON, is_former or not message.asks_who
         if not is_moot:
-            cause = _asking(kind, message, heads, members.get(one.participant or 0))
+            cause = _asking(kind, message, heads, members.get(sign.participant or 0))
             newest[kind, cause.follow_up, cause.participant, message.speaker.lower()] = cause
     return list(newest.values())
 
@@ -77,8 +77,8 @@ def _asking(
 
 
 def _has_joined(speaker: str, members: Iterable[Member]) -> bool:
-    present = (one for one in members if not one.removed)
-    return any(address.among(speaker, one.addresses) for one in present)
+    present = (member for member in members if not member.removed)
+    return any(address.among(speaker, member.addresses) for member in present)
 
 
 def of_speaker(connection: Connection, cause: Cause) -> list[int]:
@@ -89,9 +89,9 @@ def of_speaker(connection: Connection, cause: Cause) -> list[int]:
     messages = review.find(connection, list(connection.execute(query).scalars()))
     speaker = str(cause.detail["address"]).lower()
     return sorted(
-        one.number
-        for one in messages.values()
-        if one.participant == cause.participant
-        and one.speaker.lower() == speaker
-        and (one.asks_who or one.outcome is Outcome.PARTY_CRASHER)
+        message.number
+        for message in messages.values()
+        if message.participant == cause.participant
+        and message.speaker.lower() == speaker
+        and (message.asks_who or message.outcome is Outcome.PARTY_CRASHER)
     )

@@ -109,7 +109,7 @@ def _counts(connection: Connection, keys: Collection[str]) -> dict[str, int]:
         .where(row.follow_up.in_(keys), ~row.removed, row.code.in_(REFUSALS))
         .group_by(row.follow_up)
     )
-    return {one[0]: one[1] for one in connection.execute(query)}
+    return {count[0]: count[1] for count in connection.execute(query)}
 
 
 def _follow_up(row: Any, dates: Sequence[Any], site: str) -> shapes.FollowUp:
@@ -163,16 +163,20 @@ def _records(
     """
     all_day = bool(row.all_day)
     ruled = _ruled(row, start, end, zone)
-    for original, one in {
-        columns.moment(one.original_start, all_day, zone): one for one in dates
+    for original, date_row in {
+        columns.moment(date_row.original_start, all_day, zone): date_row for date_row in dates
     }.items():
-        begins = one.start_at or one.original_start
+        begins = date_row.start_at or date_row.original_start
         yield shapes.DateRecord(
             original,
-            columns.moment(one.start_at, all_day, zone) if one.start_at is not None else None,
-            columns.end(one.end_at, begins, all_day, zone) if one.end_at is not None else None,
-            bool(one.cancelled),
-            one.cancel_reason if one.cancelled else "",
+            columns.moment(date_row.start_at, all_day, zone)
+            if date_row.start_at is not None
+            else None,
+            columns.end(date_row.end_at, begins, all_day, zone)
+            if date_row.end_at is not None
+            else None,
+            bool(date_row.cancelled),
+            date_row.cancel_reason if date_row.cancelled else "",
             _has(ruled, original),
         )
 
@@ -224,8 +228,8 @@ def rows_of(connection: Connection, numbers: Sequence[int], zone: str) -> list[s
     views: dict[int, shapes.Participant] = {}
     for part in chunks.parts(numbers):
         members = followups.members(connection, ids=part)
-        around = _around(connection, part, {one.follow_up for one in members})
-        views |= {one.id: _participant(one, around, zone) for one in members}
+        around = _around(connection, part, {member.follow_up for member in members})
+        views |= {member.id: _participant(member, around, zone) for member in members}
     return [views[number] for number in numbers if number in views]
 
 
@@ -236,7 +240,7 @@ def _around(connection: Connection, part: Sequence[int], keys: Collection[str]) 
         _facts(connection, part),
         timing.changed(connection, keys),
         letters,
-        _handed(connection, [one.id for one in letters.values()]),
+        _handed(connection, [letter.id for letter in letters.values()]),
         _asked(connection, part),
         seen,
         words,
@@ -347,8 +351,8 @@ def _held(connection: Connection, part: Sequence[int]) -> dict[int, list[shapes.
     )
     held: dict[int, list[shapes.Held]] = {}
     for row in connection.execute(query):
-        one = shapes.Held(row.id, row.arrived_at, row.from_address, row.outcome, row.reason)
-        held.setdefault(row.participant, []).append(one)
+        waiting = shapes.Held(row.id, row.arrived_at, row.from_address, row.outcome, row.reason)
+        held.setdefault(row.participant, []).append(waiting)
     return held
 
 

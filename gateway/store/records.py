@@ -82,12 +82,12 @@ def state(connection: Connection, key: str) -> State | None:
 def traces(connection: Connection, keys: Collection[str]) -> dict[str, Trace]:
     """Of each of these follow-ups, there or not."""
     there = sa.select(follow_up.c.key, follow_up.c.edition, follow_up.c.cancelled)
-    found = {
+    present = {
         row.key: Trace(is_there=True, edition=row.edition, cancelled=row.cancelled)
         for part in chunks.parts(keys)
         for row in connection.execute(there.where(follow_up.c.key.in_(part)))
     }
-    gone = [key for key in keys if key not in found]
+    gone = [key for key in keys if key not in present]
     planned = sa.select(edition.c.follow_up).distinct()
     renamed = planned.join(follow_up, follow_up.c.edition == edition.c.id)
     was_planned, is_renamed = (
@@ -98,7 +98,7 @@ def traces(connection: Connection, keys: Collection[str]) -> dict[str, Trace]:
         }
         for query in (planned, renamed)
     )
-    return found | {
+    return present | {
         key: Trace(is_there=False, was_planned=key in was_planned, is_renamed=key in is_renamed)
         for key in gone
     }
@@ -125,7 +125,7 @@ def content(connection: Connection, key: str) -> dict[str, Any]:
         .order_by(follow_up_date.c.original_start)
     ).all()
     columns = {name: value for name, value in row._mapping.items() if name not in OURS}
-    return columns | {"dates": [tuple(one) for one in dates]}
+    return columns | {"dates": [tuple(date) for date in dates]}
 
 
 def change(connection: Connection, key: str, columns: Mapping[str, Any]) -> None:
@@ -179,7 +179,7 @@ def forget_later(connection: Connection, key: str) -> None:
 
 
 def told(connection: Connection, limit: int) -> list[str]:
-    """Follow-ups that are to be deleted, of which nobody waits to be told."""
+    """Follow-ups that are to be deleted, and that nobody waits to be told of."""
     waits = sa.exists().where(change_mark.c.follow_up == follow_up.c.key)
     letter = sa.exists().where(
         outbox.c.follow_up == follow_up.c.key,
@@ -216,6 +216,6 @@ def not_invitable(
             query = sa.select(table.c.key).where(
                 table.c.key.in_(part), ~table.c.invitable, ~present
             )
-            found = connection.execute(query.order_by(table.c.key)).scalars()
-            refused += [(table.name, who) for who in found]
+            not_present = connection.execute(query.order_by(table.c.key)).scalars()
+            refused += [(table.name, who) for who in not_present]
     return refused

@@ -78,19 +78,19 @@ def put_back(
     ).all()
     overtaken = outbox.overtaken(connection, [row.id for row in rows], [row.id for row in rows])
     rows = [row for row in rows if row.id not in overtaken]
-    kept = [row.id for row in rows]
-    if not kept:
+    waiting = [row.id for row in rows]
+    if not waiting:
         return []
     connection.execute(
         sa.update(letters)
-        .where(letters.c.id.in_(kept))
+        .where(letters.c.id.in_(waiting))
         .values(state=LetterState.WAITING, note=note, due_at=now, settled_at=None)
     )
-    for row in reversed(rows):  # the oldest last: what he held before all of them
+    for row in reversed(rows):  # the oldest last: what the invitee held before all of them
         if row.method in PLANNED:
             _as_before(connection, row, note)
     marks.mark(connection, sorted({row.follow_up for row in rows}), now)
-    return kept
+    return waiting
 
 
 def taken_since(connection: Connection, numbers: Collection[int]) -> set[int]:
@@ -113,10 +113,10 @@ def taken_since(connection: Connection, numbers: Collection[int]) -> set[int]:
     )
     is_refused = letters.c.state == LetterState.REFUSED
     query = sa.select(letters.c.invitation).where(is_refused, taken)
-    found = set[int]()
+    taking = set[int]()
     for part in chunks.parts(numbers, invitations.MOST_NUMBERS):
-        found.update(connection.execute(query.where(letters.c.id.in_(part))).scalars())
-    return found
+        taking.update(connection.execute(query.where(letters.c.id.in_(part))).scalars())
+    return taking
 
 
 def recently(connection: Connection, account: str, since: datetime) -> list[tuple[str, str]]:

@@ -68,7 +68,7 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Silent:
     """An invitation whose holder was not heard. `edition`: the one it holds; `reminded`: the
-    SEQUENCE of the series, or single meeting, at which he was reminded already.
+    SEQUENCE of the series, or single meeting, at which they were reminded already.
     """
 
     invitation: int
@@ -83,20 +83,20 @@ def near(
     """Follow-ups that may have a deadline within `ahead` from now and that somebody has not
     answered; the nearest first, series that have begun before all. Each of them once.
     """
-    found = sa.union_all(*_deadlines(now, ahead), _begun(now)).subquery("found")
-    at = sa.func.min(found.c.at, type_=START.type)
-    waits = sa.exists().where(invitation.c.follow_up == found.c.key, *_silent(now - ahead))
+    deadlines = sa.union_all(*_deadlines(now, ahead), _begun(now)).subquery("found")
+    at = sa.func.min(deadlines.c.at, type_=START.type)
+    waits = sa.exists().where(invitation.c.follow_up == deadlines.c.key, *_silent(now - ahead))
     query = (
-        sa.select(found.c.key, at.label("at"))
-        .join(follow_up, follow_up.c.key == found.c.key)
+        sa.select(deadlines.c.key, at.label("at"))
+        .join(follow_up, follow_up.c.key == deadlines.c.key)
         .where(~follow_up.c.cancelled, waits)
-        .group_by(found.c.key)
-        .order_by(at, found.c.key)
+        .group_by(deadlines.c.key)
+        .order_by(at, deadlines.c.key)
         .limit(limit)
     )
     if after is not None:
         place = sa.tuple_(sa.literal(after.at, START.type), sa.literal(after.key))
-        query = query.having(sa.tuple_(at, found.c.key) > place)
+        query = query.having(sa.tuple_(at, deadlines.c.key) > place)
     return [Place(row.at, row.key) for row in connection.execute(query)]
 
 
@@ -152,8 +152,8 @@ def silent(
     connection: Connection, key: str, now: datetime, ahead: timedelta, *, again: bool = False
 ) -> list[Silent]:
     """Who was not heard and was sent nothing within the time before now that is `ahead` long;
-    nobody while the follow-up waits to be planned, for then he may get a letter anyway. `again`:
-    also who was reminded of that question before. In the order of the invitations.
+    nobody while the follow-up waits to be planned, because then they may get a letter anyway.
+    `again`: also who was reminded of that question before. In the order of the invitations.
     """
     planned = sa.exists().where(change_mark.c.follow_up == key)
     query = (
@@ -167,12 +167,12 @@ def silent(
         .order_by(invitation.c.id)
     )
     rows = connection.execute(query).all()
-    held = invitations.editions(connection, {row.sent_edition for row in rows})
+    editions = invitations.editions(connection, {row.sent_edition for row in rows})
     answered = _answered_next(
-        connection, {row.participant: held[row.sent_edition] for row in rows}, now
+        connection, {row.participant: editions[row.sent_edition] for row in rows}, now
     )
     return [
-        Silent(row.id, row.participant, held[row.sent_edition], row.reminded_sequence)
+        Silent(row.id, row.participant, editions[row.sent_edition], row.reminded_sequence)
         for row in rows
         if row.participant not in answered
     ]
@@ -195,7 +195,11 @@ def heard(
     answered = _answered_next(connection, dict(letters.values()), now)
     return {
         *connection.execute(query).scalars(),
-        *(number for number, (one, _) in letters.items() if one in answered),
+        *(
+            number
+            for number, (participant_number, _) in letters.items()
+            if participant_number in answered
+        ),
     }
 
 
@@ -226,8 +230,8 @@ def remind(connection: Connection, numbers: Iterable[int], sequence: int) -> Non
 
 
 def take_back(connection: Connection, letters: Sequence[int]) -> None:
-    """Those among these letters that are reminders will not leave:
-    whoever should have had one was not reminded.
+    """Those among these letters that are reminders will not leave: their invitees were not
+    reminded.
     """
     reminder = outbox.c.remarks.contains(
         codec.remarks(Remarks(Occasion.REMINDER)).strip("{}"), autoescape=True
@@ -265,11 +269,11 @@ def _silent(since: datetime, *, again: bool = False) -> tuple[sa.ColumnElement[b
     )
     # Not `sent_at`, at which a letter was claimed last: it may have been turned away, and replaced
     # since.
-    left = (outbox.c.state == LetterState.SENT) & (outbox.c.settled_at > since)
+    has_left = (outbox.c.state == LetterState.SENT) & (outbox.c.settled_at > since)
     letter = sa.exists().where(
         outbox.c.invitation == invitation.c.id,
         outbox.c.method != Method.NONE,
-        outbox.c.state.in_(invitations.UNDER_WAY) | left,
+        outbox.c.state.in_(invitations.UNDER_WAY) | has_left,
     )
     heard = _heard(invitation.c.participant, invitation.c.sent_at, invitation.c.date)
     return (
@@ -292,7 +296,7 @@ def _heard(
     date: sa.ColumnElement[str],
 ) -> sa.ColumnElement[bool]:
     """Whether a participant has answered, all of it or the date that is an invitation by itself,
-    waits for an answer himself, or has said something since then that waits to be read.
+    waits for an answer themselves, or has said something since then that waits to be read.
 
     `_answered_next` belongs to it.
     """

@@ -50,24 +50,24 @@ def about(connection: Connection, participant: int, report: bounce.Report) -> Re
         .where(invitation.c.participant == participant)
         .order_by(invitation.c.counts.desc(), invitation.c.id.desc())
     ).all()
-    known = [invitations.from_row(row) for row in rows]
+    of_row = [invitations.from_row(row) for row in rows]
     if named is not None:
-        to = next((one for one in known if one.id == named.invitation), None)
+        to = next((sent for sent in of_row if sent.id == named.invitation), None)
     else:
-        to = _invited(known, report.token, report.recipients)
+        to = _invited(of_row, report.token, report.recipients)
     if to is None:
         return None
-    left = [row.id for row in invitations.left(connection, [to.id]).get(to.id, ())]
-    letter = named.id if named is not None else next(reversed(left), None)
-    return Returned(to, letter, not left or letter == left[-1])
+    letters = [row.id for row in invitations.left(connection, [to.id]).get(to.id, ())]
+    letter = named.id if named is not None else next(reversed(letters), None)
+    return Returned(to, letter, not letters or letter == letters[-1])
 
 
 def _invited(
-    known: Iterable[Invitation], token: str, recipients: Iterable[str]
+    of_row: Iterable[Invitation], token: str, recipients: Iterable[str]
 ) -> Invitation | None:
-    mine, named = list(known), tuple(recipients)
-    by_token = (one for one in mine if token and one.token.lower() == token)
-    by_address = (one for one in mine if addresses.among(one.address, named))
+    mine, named = list(of_row), tuple(recipients)
+    by_token = (sent for sent in mine if token and sent.token.lower() == token)
+    by_address = (sent for sent in mine if addresses.among(sent.address, named))
     return next(by_token, None) or next(by_address, None) or next(iter(mine), None)
 
 
@@ -84,12 +84,12 @@ def mark(
         if delivery is Delivery.UNDELIVERABLE:
             _refused(connection, returned, text, now)
         return
-    wanted = [invitation.c.id == returned.invitation.id]
+    conditions = [invitation.c.id == returned.invitation.id]
     if delivery is Delivery.DEFERRED:
-        wanted.append(invitation.c.delivery.in_((Delivery.SENT, Delivery.DEFERRED)))
+        conditions.append(invitation.c.delivery.in_((Delivery.SENT, Delivery.DEFERRED)))
     connection.execute(
         sa.update(invitation)
-        .where(*wanted)
+        .where(*conditions)
         .values(delivery=delivery, delivery_text=text, refused=delivery is Delivery.UNDELIVERABLE)
     )
 

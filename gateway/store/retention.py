@@ -38,7 +38,8 @@ ENDED = (LetterState.SENT, LetterState.DROPPED, LetterState.SUPERSEDED)
 NEEDED = EFFECTIVE | {"assigned", "given", "begun"}
 """Entries that say which answer counted, and whose a row was when: they lose their words alone."""
 LATEST = 100
-"""So many of the newest journal entries stay, so that whoever is up to date finds their place."""
+"""So many of the newest journal entries stay, so that a reader who is up to date finds their place.
+"""
 GONE = "purged"
 """The reason of a message whose words are gone."""
 
@@ -161,8 +162,8 @@ def attempts(connection: Connection, after: int, before: datetime) -> Page:
 def entries(connection: Connection, after: int, before: datetime) -> Page:
     """Journal entries from before then that every webhook was told of."""
     floor = connection.execute(sa.select(sa.func.max(journal.c.id))).scalar_one() or 0
-    told = connection.execute(sa.select(sa.func.min(webhook.c.after))).scalar_one()
-    end = min(floor - LATEST, floor if told is None else told - 1)
+    first_untold = connection.execute(sa.select(sa.func.min(webhook.c.after))).scalar_one()
+    end = min(floor - LATEST, floor if first_untold is None else first_untold - 1)
     columns = journal.c.id, journal.c.follow_up, journal.c.at, journal.c.event
     rows = [row for row in _page(connection, columns, journal.c.id, after) if row.id <= end]
     old = [Old(row.id, row.follow_up, row.event in NEEDED) for row in rows if row.at < before]
@@ -256,7 +257,7 @@ def planned(connection: Connection, keys: Collection[str]) -> Mapping[str, Editi
 
 
 def held(connection: Connection, keys: Collection[str]) -> set[str]:
-    """Those of the follow-ups of which somebody holds an invitation that was not taken back."""
+    """Those of the follow-ups that somebody holds an invitation to, which was not taken back."""
     query = sa.select(invitation.c.follow_up).where(
         invitation.c.follow_up.in_(keys), invitation.c.sent_method == Method.REQUEST
     )

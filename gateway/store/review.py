@@ -39,7 +39,7 @@ ABOUT_SENDER = frozenset(
 question of yes or no.
 """
 SHRUNK = "only its header is kept here"
-"""Words in the reason of a message of which the rest was let go."""
+"""Words in the reason of a message whose other bytes were let go."""
 HEAD = 8_000
 """Octets of such a header, at most."""
 
@@ -78,7 +78,7 @@ class Kept:
     def speaker(self) -> str:
         """Who answered, as far as the message says it."""
         claims = self.detail.get("answers", ())
-        return next((one["address"] for one in claims if one["address"]), self.from_address)
+        return next((claim["address"] for claim in claims if claim["address"]), self.from_address)
 
     @property
     def asks_who(self) -> bool:
@@ -115,10 +115,10 @@ def waiting(
         query = query.where(inbox.c.follow_up == follow_up)
     if outcome is not None:
         query = query.where(inbox.c.outcome == outcome)
-    found = [
+    messages = [
         _kept(row) for row in connection.execute(query.order_by(inbox.c.arrived_at, inbox.c.id))
     ]
-    return [one for one in found if reason.casefold() in one.reason.casefold()]
+    return [message for message in messages if reason.casefold() in message.reason.casefold()]
 
 
 def page(

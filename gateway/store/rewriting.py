@@ -33,20 +33,20 @@ PLAIN = (
 
 
 def braked_follow_ups(connection: Connection) -> list[str]:
-    """The follow-ups of which the brake holds letters."""
+    """The follow-ups whose letters the brake holds."""
     query = sa.select(letters.c.follow_up).where(braked.is_braked()).distinct()
     return sorted(connection.execute(query).scalars())
 
 
 def write_back(connection: Connection, key: str, site: Site, *, anew: bool) -> None:
-    """Let a record of which the brake holds letters say again what was told of it last, where it
-    says something else since. `anew`: it was deleted, and stands again without its dates.
+    """Let a record whose letters the brake holds say again what was told of it last, if it says
+    something else since. `anew`: it was deleted, and stands again without its dates.
     """
-    told = sa.select(sa.func.max(invitation.c.sent_edition)).join(
+    last_told = sa.select(sa.func.max(invitation.c.sent_edition)).join(
         letters, letters.c.invitation == invitation.c.id
     )
     number = connection.execute(
-        told.where(letters.c.follow_up == key, braked.is_braked())
+        last_told.where(letters.c.follow_up == key, braked.is_braked())
     ).scalar_one()
     before = invitations.editions(connection, [number]).get(number)
     now = _stated(connection, key, site)
@@ -82,7 +82,10 @@ def _columns(before: Edition, now: Edition) -> Iterator[tuple[str, Any]]:
         yield "start_at", columns.optional(before.start)
         yield "end_at", columns.optional(before.end)
         yield "all_day", before.all_day
-    rules = [one.recurrence.rrule if one.recurrence is not None else "" for one in (before, now)]
+    rules = [
+        edition.recurrence.rrule if edition.recurrence is not None else ""
+        for edition in (before, now)
+    ]
     if rules[0] != rules[1]:
         yield "rrule", rules[0]
 
@@ -91,7 +94,7 @@ def _write_dates(connection: Connection, key: str, edition: Edition) -> None:
     """What is said of single dates, all of it."""
     connection.execute(sa.delete(follow_up_date).where(follow_up_date.c.follow_up == key))
     series = edition.recurrence
-    own = {one.original: one for one in edition.dates}
+    own = {change.original: change for change in edition.dates}
     for original in series.rdates if series is not None else ():
         own.setdefault(original, DateChange(original))
     for original in series.exdates if series is not None else ():
@@ -100,12 +103,12 @@ def _write_dates(connection: Connection, key: str, edition: Edition) -> None:
         {
             "follow_up": key,
             "original_start": columns.instant(original),
-            "start_at": columns.optional(one.start),
-            "end_at": columns.optional(one.end),
-            "cancelled": one.cancelled,
-            "cancel_reason": one.cancel_reason,
+            "start_at": columns.optional(change.start),
+            "end_at": columns.optional(change.end),
+            "cancelled": change.cancelled,
+            "cancel_reason": change.cancel_reason,
         }
-        for original, one in own.items()
+        for original, change in own.items()
     ]
     if rows:
         connection.execute(sa.insert(follow_up_date), rows)

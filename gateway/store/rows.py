@@ -44,8 +44,8 @@ GONE = (
 BY_TOKEN = sa.select(invitation.c.token, invitation.c.participant).where(
     invitation.c.token.in_(_given("tokens"))
 )
-# A text that was passed on to the owner is no letter to the invitee: whoever answers it does not
-# speak for the row.
+# A text that was passed on to the owner is no letter to the invitee: an answer to it does not speak
+# for the row.
 BY_MESSAGE_ID = sa.select(outbox.c.message_id, outbox.c.participant).where(
     outbox.c.message_id.in_(_given("message_ids")), outbox.c.method != Method.NONE
 )
@@ -103,7 +103,7 @@ def _of_the_same() -> sa.Select[tuple[int, int]]:
     email = sa.func.lower(participant.c.email) == sa.func.lower(other.c.email)
     in_one_follow_up = participant.c.follow_up == other.c.follow_up
     is_another = participant.c.id != other.c.id
-    single = [one.original_start.is_not(None) for one in (participant.c, other.c)]
+    single = [row.original_start.is_not(None) for row in (participant.c, other.c)]
     return (
         sa.select(participant.c.id, other.c.id)
         .join(other, sa.and_(in_one_follow_up, is_another, sa.or_(*same, email)))
@@ -127,7 +127,7 @@ class _Directory:
     tokens: dict[str, set[int]] = field(default_factory=dict)
     message_ids: dict[str, set[int]] = field(default_factory=dict)
     addresses: _ByAddress = field(default_factory=dict)
-    # For messages of which something else names a row.
+    # For messages that name a row by something else.
     spellings: _ByAddress = field(default_factory=dict)
     # For messages whose sender is all there is: compared the thorough way.
 
@@ -141,9 +141,9 @@ class _Directory:
     def rows(self, keys: facts.Keys, appointed: int | None) -> set[int]:
         """Every row that a message may be about."""
         numbers = self.named(keys)
-        known, people = self.addresses if numbers else self.spellings, set(keys.addresses)
+        by_follow_up, people = self.addresses if numbers else self.spellings, set(keys.addresses)
         for key in set(self.follow_ups_of(keys).values()):
-            by_address = known.get(key, {})
+            by_address = by_follow_up.get(key, {})
             numbers |= _all(by_address, by_address.keys() & people)
         if appointed is not None:
             numbers.add(appointed)
@@ -177,34 +177,43 @@ def find(
     directory = _looked_up(connection, asked)
     numbers = [directory.rows(keys, appointed) for keys in asked]
     others = _others(connection, set().union(*numbers))
-    numbers = [found | _all(others, found) for found in numbers]
+    numbers = [of_message | _all(others, of_message) for of_message in numbers]
     everybody = set().union(*numbers)
     followups.lock_rows(connection, everybody)
-    dated = {one for keys, found in zip(asked, numbers, strict=True) if keys.dates for one in found}
-    known = candidates.load(connection, everybody, dated, site)
+    dated = {
+        row_number
+        for keys, of_message in zip(asked, numbers, strict=True)
+        if keys.dates
+        for row_number in of_message
+    }
+    candidate_rows = candidates.load(connection, everybody, dated, site)
     copies = inbox.copies(connection, {keys.digest for keys in asked if keys.digest})
     traces = inbox.traces(connection, everybody, asked, number)
-    made = list[facts.Found]()
-    for keys, found in zip(asked, numbers, strict=True):
+    answers = list[facts.Found]()
+    for keys, of_message in zip(asked, numbers, strict=True):
         follow_ups = directory.follow_ups_of(keys)
-        made.append(
+        answers.append(
             facts.Found(
-                tuple(_rows(keys, found, known)),
+                tuple(_rows(keys, of_message, candidate_rows)),
                 frozenset(follow_ups),
                 follow_ups,
                 copies=tuple(copies.get(keys.digest, ())),
-                traces=tuple(trace for one in sorted(found) for trace in traces.get(one, ())),
+                traces=tuple(
+                    trace
+                    for row_number in sorted(of_message)
+                    for trace in traces.get(row_number, ())
+                ),
             )
         )
-    return made
+    return answers
 
 
 def _rows(
-    keys: facts.Keys, numbers: Iterable[int], known: Mapping[int, facts.Row]
+    keys: facts.Keys, numbers: Iterable[int], candidate_rows: Mapping[int, facts.Row]
 ) -> Iterator[facts.Row]:
     """The rows of one message, with what its keys ask of their letters."""
     for number in sorted(numbers):
-        if (row := known.get(number)) is not None:
+        if (row := candidate_rows.get(number)) is not None:
             yield replace(
                 row,
                 message_ids=row.message_ids.intersection(keys.message_ids),
@@ -213,20 +222,20 @@ def _rows(
 
 
 def _looked_up(connection: Connection, asked: Sequence[facts.Keys]) -> _Directory:
-    made = _Directory()
-    made.follow_ups = _follow_ups(connection, {uid for keys in asked for uid in keys.uids})
+    named = _Directory()
+    named.follow_ups = _follow_ups(connection, {uid for keys in asked for uid in keys.uids})
     tokens = {token for keys in asked for token in keys.tokens}
     if tokens:
-        made.tokens = _numbers(connection.execute(BY_TOKEN, {"tokens": list(tokens)}))
-    message_ids = {one for keys in asked for one in keys.message_ids}
+        named.tokens = _numbers(connection.execute(BY_TOKEN, {"tokens": list(tokens)}))
+    message_ids = {message_id for keys in asked for message_id in keys.message_ids}
     if message_ids:
         values = {"message_ids": list(message_ids)}
-        made.message_ids = _numbers(connection.execute(BY_MESSAGE_ID, values))
-    quick = [keys for keys in asked if made.named(keys)]
-    thorough = [keys for keys in asked if not made.named(keys)]
-    made.addresses = _by_address(connection, BY_ADDRESS, made, quick)
-    made.spellings = _by_spelling(connection, made, thorough)
-    return made
+        named.message_ids = _numbers(connection.execute(BY_MESSAGE_ID, values))
+    quick = [keys for keys in asked if named.named(keys)]
+    thorough = [keys for keys in asked if not named.named(keys)]
+    named.addresses = _by_address(connection, BY_ADDRESS, named, quick)
+    named.spellings = _by_spelling(connection, named, thorough)
+    return named
 
 
 def _follow_ups(connection: Connection, uids: Set[str]) -> dict[str, str]:
@@ -242,35 +251,37 @@ def _follow_ups(connection: Connection, uids: Set[str]) -> dict[str, str]:
 
 
 def _by_spelling(
-    connection: Connection, made: _Directory, asked: Sequence[facts.Keys]
+    connection: Connection, named: _Directory, asked: Sequence[facts.Keys]
 ) -> _ByAddress:
     """The same compared the thorough way (`address.plain`)."""
-    found = _by_address(connection, BY_LEARNED_ADDRESS, made, asked)
-    follow_ups = {key for keys in asked for key in made.follow_ups_of(keys).values()}
-    for held in candidates.addresses(connection, follow_ups, invited=True):
-        by_address = found.setdefault(held.follow_up, {})
-        by_address.setdefault(address.plain(held.address), set()).add(held.participant)
-    return found
+    by_follow_up = _by_address(connection, BY_LEARNED_ADDRESS, named, asked)
+    follow_ups = {key for keys in asked for key in named.follow_ups_of(keys).values()}
+    for holder in candidates.addresses(connection, follow_ups, invited=True):
+        by_address = by_follow_up.setdefault(holder.follow_up, {})
+        by_address.setdefault(address.plain(holder.address), set()).add(holder.participant)
+    return by_follow_up
 
 
 def _by_address(
     connection: Connection,
     query: sa.CompoundSelect[tuple[int, str, str]],
-    made: _Directory,
+    named: _Directory,
     asked: Sequence[facts.Keys],
 ) -> _ByAddress:
     """Participants who have one of the addresses. `BY_ADDRESS`: as on every answer with a token,
     only spellings that differ in case are found.
     """
-    follow_ups = {key for keys in asked for key in made.follow_ups_of(keys).values()}
-    addresses = {one for keys in asked if made.follow_ups_of(keys) for one in keys.addresses}
+    follow_ups = {key for keys in asked for key in named.follow_ups_of(keys).values()}
+    addresses = {
+        spelling for keys in asked if named.follow_ups_of(keys) for spelling in keys.addresses
+    }
     if not follow_ups or not addresses:
         return {}
     values = {"follow_ups": list(follow_ups), "addresses": list(addresses)}
-    found = _ByAddress()
+    by_follow_up = _ByAddress()
     for row in connection.execute(query, values):
-        found.setdefault(row.follow_up, {}).setdefault(row.address, set()).add(row.id)
-    return found
+        by_follow_up.setdefault(row.follow_up, {}).setdefault(row.address, set()).add(row.id)
+    return by_follow_up
 
 
 def _others(connection: Connection, numbers: Collection[int]) -> dict[int, set[int]]:
@@ -284,11 +295,11 @@ def _others(connection: Connection, numbers: Collection[int]) -> dict[int, set[i
 
 
 def _numbers(pairs: Iterable[tuple[Any, int]]) -> dict[Any, set[int]]:
-    found = dict[Any, set[int]]()
+    numbers = dict[Any, set[int]]()
     for name, number in pairs:
-        found.setdefault(name, set()).add(number)
-    return found
+        numbers.setdefault(name, set()).add(number)
+    return numbers
 
 
-def _all(found: Mapping[Any, set[int]], names: Iterable[Any]) -> set[int]:
-    return set().union(*(found[name] for name in names if name in found))
+def _all(by_name: Mapping[Any, set[int]], names: Iterable[Any]) -> set[int]:
+    return set().union(*(by_name[name] for name in names if name in by_name))

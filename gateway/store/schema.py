@@ -105,7 +105,7 @@ def _there(table: str, column: str) -> Index:
 
 
 SERIES = text("rrule <> ''")
-"""What the index of the series is limited to; a query uses it that says the very same."""
+"""What the index of the series is limited to; a query must repeat this text."""
 SOLD = text("sale <> ''")
 """The same for follow-ups that belong to a sale."""
 NOTED = text("note <> ''")
@@ -294,7 +294,7 @@ follow_up_date = Table(
 )
 
 INVITEE = ("person", "associate", "resource", "email")
-"""Columns of a participant, one of which says who it is."""
+"""Columns of a participant; one of them says who it is."""
 
 participant = Table(
     "participant",

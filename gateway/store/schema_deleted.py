@@ -1,7 +1,7 @@
 """The tables of what was deleted, as it stood (`store.deleted`): triggers write them, in the
-transaction of whoever deletes.
+transaction that deletes.
 
-The columns are those of the record, without its constraints: whoever may delete a row is not to
+The columns are those of the record, without its constraints: a deletion that is allowed must not
 fail on its copy.
 """
 
@@ -13,7 +13,7 @@ from gateway.store.schema import Identity, follow_up, metadata, now, participant
 
 def _copy(table: Table, indexed: str) -> Table:
     """`indexed`: the column by which copies are found."""
-    columns = [Column(one.name, one.type) for one in table.columns]
+    columns = [Column(column.name, column.type) for column in table.columns]
     return Table(
         f"deleted_{table.name}",
         metadata,
@@ -29,4 +29,4 @@ deleted_follow_up = _copy(follow_up, "key")
 deleted_participant = _copy(participant, "follow_up")
 deleted_standing = _copy(standing, "participant")
 COPIES = {follow_up: deleted_follow_up, participant: deleted_participant}
-"""Of which tables triggers keep what is deleted; standings go with their participant."""
+"""The tables whose deleted rows triggers keep; standings go with their participant."""

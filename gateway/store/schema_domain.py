@@ -13,7 +13,7 @@ from gateway.store.marked import Instant, Words
 from gateway.store.schema import Identity, flag, metadata, said, words
 
 OPEN = text("closed_at IS NULL")
-"""What the indexes of open decisions are limited to; a query says the very same."""
+"""What the indexes of open decisions are limited to; a query must repeat this text."""
 
 
 follow_up_type = Table(

@@ -1,8 +1,8 @@
 """The tables of what is sent: what was said to whom, the letters, how each try ended, and what an
 account may still send.
 
-`edition`, `invitation` and `outbox` carry no foreign keys to rows that others may delete: whoever
-was invited to a follow-up that is gone is still owed a CANCEL.
+`edition`, `invitation` and `outbox` carry no foreign keys to rows that others may delete: an
+invitee of a follow-up that is gone is still owed a CANCEL.
 """
 
 import sqlalchemy as sa
@@ -12,8 +12,8 @@ from gateway.store.marked import Instant
 from gateway.store.schema import Identity, flag, metadata, now, words
 
 RETURNED = text("state IN ('refused', 'dropped')")
-"""What the index of letters that came back or were given up is limited to; a query uses it that
-says the very same.
+"""What the index of letters that came back or were given up is limited to; a query must repeat this
+text.
 """
 
 edition = Table(

@@ -44,7 +44,7 @@ def _folded(element: Folded, compiler: Any, **options: Any) -> str:
 
 
 def _limited(name: str, *columns: Any, sqlite: str, postgresql: str) -> None:
-    """An index of some rows, which a query uses that says the very same."""
+    """An index of some rows; a query must repeat its text to use it."""
     Index(f"ix_{name}", *columns, sqlite_where=text(sqlite), postgresql_where=text(postgresql))
 
 

@@ -31,7 +31,7 @@ webhook = Table(
 """`types`: a JSON list, empty for all; `trouble`: what the receiver said last, where that was no
 success; `rest_until`: nothing is tried before that, because nobody answers there; `after`: the
 journal entry up to which its deliveries are written; `created_by`: the connection whose it is,
-`access`: of which kind that is, and so what it may be told.
+`access`: the kind of that connection, and so what it may be told.
 """
 
 webhook_delivery = Table(

@@ -72,7 +72,7 @@ def single_dates(connection: Connection, key: str, since: Moment) -> dict[dateti
             ~participant.c.removed,
         )
     ).scalars()
-    return {one: names[one] for one in there}
+    return {start: names[start] for start in there}
 
 
 def shorten(connection: Connection, key: str, rrule: str, before: Moment) -> None:
@@ -122,13 +122,13 @@ def _date(connection: Connection, key: str, original: Moment) -> sa.ColumnElemen
 def _row_name(connection: Connection, key: str, original: Moment) -> datetime:
     """What the row of a date calls it: another program may have written a day in its own way."""
     names = timing.names(connection, follow_up_date, key)
-    return next((at for at, one in names.items() if one == original), columns.instant(original))
+    return next((at for at, date in names.items() if date == original), columns.instant(original))
 
 
 def _since(
     connection: Connection, table: sa.Table, key: str, since: Moment
 ) -> dict[datetime, Moment]:
-    return {at: one for at, one in timing.names(connection, table, key).items() if one >= since}
+    return {at: date for at, date in timing.names(connection, table, key).items() if date >= since}
 
 
 def copy(
@@ -142,13 +142,13 @@ def copy(
     """A new follow-up with the properties and the present participants of another. Returns its key:
     `name`, or a free one like it.
 
-    `moved`: dates of the other → what they are called here; whoever is invited to one of them alone
-    moves along with it.
+    `moved`: dates of the other → what they are called here; rows that are invited to one of them
+    alone move along with it.
     """
     row = connection.execute(sa.select(follow_up).where(follow_up.c.key == key)).one()
     fresh = _free(connection, name)
-    kept = {column: value for column, value in row._mapping.items() if column not in OWN}
-    connection.execute(sa.insert(follow_up).values(kept | dict(values) | {"key": fresh}))
+    properties = {column: value for column, value in row._mapping.items() if column not in OWN}
+    connection.execute(sa.insert(follow_up).values(properties | dict(values) | {"key": fresh}))
     present = (
         sa.select(sa.literal(fresh), *(participant.c[column] for column in OF_INVITEES))
         .where(
@@ -161,7 +161,7 @@ def copy(
     columns = ["follow_up", *OF_INVITEES]
     connection.execute(sa.insert(participant).from_select(columns, present))
     _move(connection, key, fresh, moved)
-    rows = [{"follow_up": fresh, **asdict(one)} for one in own]
+    rows = [{"follow_up": fresh, **asdict(date)} for date in own]
     if rows:
         connection.execute(sa.insert(follow_up_date), rows)
     return fresh
@@ -178,7 +178,7 @@ def _free(connection: Connection, name: str) -> str:
 
 
 def _move(connection: Connection, key: str, fresh: str, moved: Mapping[datetime, datetime]) -> None:
-    """Whoever is invited to one of these dates alone is invited to it in the new follow-up."""
+    """Rows that are invited to one of these dates alone are invited to it in the new follow-up."""
     query = sa.select(participant).where(
         participant.c.follow_up == key,
         participant.c.original_start.in_(moved),
@@ -193,5 +193,5 @@ def _move(connection: Connection, key: str, fresh: str, moved: Mapping[datetime,
         for row in single
     ]
     connection.execute(sa.insert(participant), rows)
-    left = participant.c.id.in_([row.id for row in single])
-    connection.execute(sa.update(participant).where(left).values(removed=True))
+    moving = participant.c.id.in_([row.id for row in single])
+    connection.execute(sa.update(participant).where(moving).values(removed=True))

@@ -1,5 +1,5 @@
 """Rows of the record by which something may wait for a person, and what of their follow-ups matters
-to whoever decides (domain.md §9). In sets: a fixed number of statements for any number of
+to those who decide (domain.md §9). In sets: a fixed number of statements for any number of
 follow-ups.
 """
 
@@ -29,7 +29,7 @@ from gateway.store.schema import (
 from gateway.store.schema_letters import invitation
 
 DAY = timedelta(days=1)
-"""So long after its end a follow-up is over for whoever has to decide (domain.md §4)."""
+"""So long after its end a follow-up is over for those who have to decide (domain.md §4)."""
 KEYS: sa.BindParameter[str] = sa.bindparam("keys", expanding=True)
 NUMBERS: sa.BindParameter[int] = sa.bindparam("numbers", expanding=True)
 NOTHING: sa.ColumnElement[str] = sa.literal_column("''")
@@ -168,7 +168,7 @@ class Sign:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What of a follow-up matters to whoever has to decide on it."""
+    """What of a follow-up matters to those who have to decide on it."""
 
     row: Any
     edition: Edition | None
@@ -254,11 +254,11 @@ def given(connection: Connection, numbers: Collection[int | None]) -> dict[int, 
 
 
 def is_anothers(arrived: datetime, number: int | None, given: Mapping[int, datetime]) -> bool:
-    """Whether a message is about whoever had the row before."""
+    """Whether a message is about the invitee who had the row before."""
     at = given.get(number or 0)
     return at is not None and arrived < at
 
 
 def members(connection: Connection, numbers: Collection[int | None]) -> dict[int, Member]:
     ids = sorted(number for number in numbers if number is not None)
-    return {one.id: one for one in followups.members(connection, ids=ids)} if ids else {}
+    return {member.id: member for member in followups.members(connection, ids=ids)} if ids else {}

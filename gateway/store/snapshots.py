@@ -128,7 +128,7 @@ def difference(before: Snapshot, after: Snapshot) -> list[Change] | None:
         for row in {**before[name], **after[name]}
         if (change := _change(name, row, before[name].get(row), after[name].get(row)))
     ]
-    clean = all(marked.is_clean([*one.row, *(one.was or {}).values()]) for one in changes)
+    clean = all(marked.is_clean([*change.row, *(change.was or {}).values()]) for change in changes)
     return changes if clean else None
 
 
@@ -157,12 +157,14 @@ def written(changes: Sequence[Change]) -> str:
     """As JSON, to be kept."""
     rows = [
         [
-            one.table,
-            [_said(value) for value in one.row],
-            None if one.was is None else {name: _said(value) for name, value in one.was.items()},
-            one.gone,
+            change.table,
+            [_said(value) for value in change.row],
+            None
+            if change.was is None
+            else {name: _said(value) for name, value in change.was.items()},
+            change.gone,
         ]
-        for one in changes
+        for change in changes
     ]
     return json.dumps(rows)
 
@@ -191,8 +193,8 @@ def _rows(connection: Connection, table: sa.Table, key: str) -> Rows:
         people = sa.select(participant.c.id).where(participant.c.follow_up == key)
         query = query.where(table.c.participant.in_(people))
     names = [column.name for column in table.primary_key]
-    found = connection.execute(query).mappings()
-    return {tuple(row[name] for name in names): dict(row) for row in found}
+    mappings = connection.execute(query).mappings()
+    return {tuple(row[name] for name in names): dict(row) for row in mappings}
 
 
 def _messages(connection: Connection, numbers: Collection[int]) -> Rows:
@@ -209,11 +211,11 @@ def _change(name: str, row: tuple[Any, ...], was: Row | None, now: Row | None) -
         return Change(name, row, was, gone=True)
     if was is None:
         return None if name in FOLLOWING else Change(name, row, None)
-    kept = DERIVED | LYING if name == inbox.name else DERIVED
+    ignored = DERIVED | LYING if name == inbox.name else DERIVED
     columns = {
         column: value
         for column, value in was.items()
-        if column not in kept and now[column] != value
+        if column not in ignored and now[column] != value
     }
     return Change(name, row, columns) if columns else None
 

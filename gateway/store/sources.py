@@ -21,7 +21,7 @@ from gateway.store.schema import (
 )
 from gateway.store.schema_domain import resource_group, user_group
 
-Query = Any  # sa.Select of kind, key, invitable, of which mypy cannot tell the length
+Query = Any  # sa.Select of kind, key, invitable; mypy cannot tell its length
 KINDS = ("group", "resource_group", "company", "project", "selection", "all")
 ALL = ("associates", "resources")
 """What `all` may name."""
@@ -41,8 +41,8 @@ def picks(connection: Connection, kind: str, key: str) -> list[Pick] | None:
     one, and so is a group that somebody is in without its being defined.
     """
     rows = connection.execute(_QUERIES[kind](key).order_by("key"))
-    found = [Pick(kind, key, invitable) for kind, key, invitable in rows]
-    return found if found or _exists(connection, kind, key) else None
+    in_source = [Pick(kind, key, invitable) for kind, key, invitable in rows]
+    return in_source if in_source or _exists(connection, kind, key) else None
 
 
 def _exists(connection: Connection, kind: str, key: str) -> bool:

@@ -60,7 +60,7 @@ WHERE NOT p.removed
 """
 """A row for each participant; of the invitations to its dates one that does not arrive, where there
 is one, else the last (`invitations.deliveries`). A status that nobody has worked out yet is that of
-a row of which nothing is known (domain.md §4).
+a row that nothing is known of (domain.md §4).
 """
 
 CODE = """CASE WHEN follow_up.cancelled THEN {cancelled}
@@ -119,8 +119,8 @@ def _participant_status(replied_at: str) -> str:
         assigned=int(Status.ASSIGNED),
         invitation=int(Status.INVITATION),
     )
-    words = " ".join(f"WHEN {int(one)} THEN '{one.word}'" for one in Status)
-    warning = " OR ".join(f"p.note LIKE {_quoted(f'{one}%')}" for one in WARNINGS)
+    words = " ".join(f"WHEN {int(status)} THEN '{status.word}'" for status in Status)
+    warning = " OR ".join(f"p.note LIKE {_quoted(f'{warning_text}%')}" for warning_text in WARNINGS)
     return PARTICIPANT_STATUS.format(
         fixed=FIXED,
         no_address=", ".join(sorted(map(_quoted, plan.SUSPENDED))),
@@ -162,17 +162,19 @@ def missing(connection: Connection) -> list[str]:
     """Views that are gone or are not what they should be. What PostgreSQL makes of a query is not
     what was written, so each has a mark of what it was made from.
     """
-    wanted = statements(connection.dialect.name)
+    expected = statements(connection.dialect.name)
     if connection.dialect.name == "sqlite":
         query = "SELECT name, sql FROM sqlite_master WHERE type = 'view'"
         there = {name: sql.partition(" AS ")[2] for name, sql in connection.exec_driver_sql(query)}
-        return sorted(name for name, made in wanted.items() if there.get(name) != made)
+        return sorted(name for name, statement in expected.items() if there.get(name) != statement)
     rows = connection.exec_driver_sql(
         "SELECT relname AS name, obj_description(oid, 'pg_class') AS mark FROM pg_class"
         " WHERE relkind = 'v' AND relnamespace = current_schema()::regnamespace"
     )
     marks = {row.name: row.mark for row in rows}
-    return sorted(name for name, made in wanted.items() if marks.get(name) != _mark(made))
+    return sorted(
+        name for name, statement in expected.items() if marks.get(name) != _mark(statement)
+    )
 
 
 def _mark(query: str) -> str:

@@ -75,7 +75,7 @@ def edition_of(record: Record, site: Site, members: Sequence[Member]) -> Edition
     faults.check(
         faults.of_follow_up(row),
         marked.fault("associate", row.owner, {"name": row.organizer}),
-        *(faults.of_only_date(one.id, one.date) for one in members if not one.removed),
+        *(faults.of_only_date(member.id, member.date) for member in members if not member.removed),
     )
     kind, zone = Kind(row.kind), row.timezone or site.timezone
     start, end = timing.times(row, kind, zone)
@@ -128,7 +128,7 @@ def _answer_by(row: Any) -> datetime | None:
 
 
 def _is_list_public(record: Record, members: Sequence[Member]) -> bool:
-    present = {one.key for one in members if not one.removed}
+    present = {member.key for member in members if not member.removed}
     from_list = record.row.project is not None or record.is_from_list
     return kinds.guest_list_public(GuestList(record.row.guest_list), len(present), from_list)
 

@@ -24,16 +24,16 @@ def usual_length() -> list[sa.ColumnElement[str | None]]:
     """
     facts = sa.select(edition.c.facts).where(edition.c.id == follow_up.c.edition)
     silent = sa.or_(follow_up.c.end_at.is_(None), follow_up.c.end_at <= follow_up.c.start_at)
-    told = sa.case((silent, facts.correlate(follow_up).scalar_subquery()))
-    return [told.label("told"), *preferences.minutes_of_owner()]
+    last_told = sa.case((silent, facts.correlate(follow_up).scalar_subquery()))
+    return [last_told.label("told"), *preferences.minutes_of_owner()]
 
 
 def times(row: Any, kind: Kind, zone: str) -> tuple[Moment | None, Moment | None]:
     """Start and end of a follow-up, from a row with `usual_length`; a start has an end, the usual
     one where none is said.
 
-    Whoever was told how long it is is not told otherwise because somebody prefers another length
-    now.
+    An invitee who was told how long it is is not told otherwise because somebody prefers another
+    length now.
     """
     if row.start_at is None:
         return None, None
@@ -41,8 +41,8 @@ def times(row: Any, kind: Kind, zone: str) -> tuple[Moment | None, Moment | None
     given = (
         columns.end(row.end_at, row.start_at, row.all_day, zone) if row.end_at is not None else None
     )
-    told = codec.length(row.told, kind) if row.told else None
-    usual = preferences.length(row, kind) if told is None else told
+    told_length = codec.length(row.told, kind) if row.told else None
+    usual = preferences.length(row, kind) if told_length is None else told_length
     return start, kinds.end(start, given, usual)
 
 
@@ -64,10 +64,10 @@ def backwards(connection: Connection, keys: Collection[str]) -> dict[str, list[A
             date.end_at < sa.func.coalesce(date.start_at, date.original_start),
         )
     )
-    found = dict[str, list[Any]]()
+    by_follow_up = dict[str, list[Any]]()
     for row in connection.execute(dates.union_all(whole)):
-        found.setdefault(row.key, []).append(row)
-    return found
+        by_follow_up.setdefault(row.key, []).append(row)
+    return by_follow_up
 
 
 def own_dates(connection: Connection, keys: Collection[str]) -> dict[str, list[Any]]:
@@ -129,20 +129,20 @@ def series(
     duration = end - start
     exdates, rdates, dates = list[Moment](), list[Moment](), list[DateChange]()
     # Two rows may name one day, each in its own way; the later one counts.
-    for original, one in {
-        columns.moment(one.original_start, row.all_day, zone): one for one in own
+    for original, date_row in {
+        columns.moment(date_row.original_start, row.all_day, zone): date_row for date_row in own
     }.items():
         ruled = recurrence.is_instance(bare, original)
-        if one.cancelled:
+        if date_row.cancelled:
             exdates += [original] if ruled else []
             dates += (
-                [DateChange(original, cancelled=True, cancel_reason=one.cancel_reason)]
-                if one.cancel_reason.strip()
+                [DateChange(original, cancelled=True, cancel_reason=date_row.cancel_reason)]
+                if date_row.cancel_reason.strip()
                 else []
             )
             continue
         rdates += [] if ruled else [original]
-        begins, ends = _own_times(one, row.all_day, zone, duration)
+        begins, ends = _own_times(date_row, row.all_day, zone, duration)
         if (begins, ends) != (original, original + duration):
             dates.append(DateChange(original, begins, ends))
     return Recurrence(rrule, tuple(exdates), tuple(rdates)), tuple(dates)
@@ -188,7 +188,7 @@ def move_date(
 ) -> None:
     """Give one date of a series times of its own."""
     name = next(
-        (at for at, one in names(connection, follow_up_date, key).items() if one == original),
+        (at for at, date in names(connection, follow_up_date, key).items() if date == original),
         columns.instant(original),
     )
     upsert.one(
@@ -207,17 +207,18 @@ def move_date(
 def drop_dates(connection: Connection, key: str, originals: Iterable[Moment]) -> bool:
     """Forget what is said of these dates of a series. Returns whether anything was."""
     lost = frozenset(originals)
-    found = (
-        [at for at, one in names(connection, follow_up_date, key).items() if one in lost]
+    names_in_column = (
+        [at for at, date in names(connection, follow_up_date, key).items() if date in lost]
         if lost
         else []
     )
-    if not found:
+    if not names_in_column:
         return False
     return bool(
         connection.execute(
             sa.delete(follow_up_date).where(
-                follow_up_date.c.follow_up == key, follow_up_date.c.original_start.in_(found)
+                follow_up_date.c.follow_up == key,
+                follow_up_date.c.original_start.in_(names_in_column),
             )
         ).rowcount
     )

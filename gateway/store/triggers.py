@@ -42,25 +42,25 @@ CONCERNED = {
 def watched(table: str) -> list[str]:
     """The columns of a table whose update counts, in the order of the table."""
     columns = schema.metadata.tables[table].columns
-    return [one.name for one in columns if f"{table}.{one.name}" in fields.WATCHED]
+    return [column.name for column in columns if f"{table}.{column.name}" in fields.WATCHED]
 
 
 def statements(dialect: str) -> dict[str, str]:
     """Every trigger of the dialect by name, as the SQL that makes it."""
-    made = {}
+    by_name = {}
     for table, query in CONCERNED.items():
         for event in ("insert", "update", "delete"):
             rows = {"insert": ["NEW"], "update": ["NEW", "OLD"], "delete": ["OLD"]}[event]
             body = " UNION ".join(query.format(row=row, table=table) for row in rows)
             name = f"{PREFIX}{table}_{event}"
             make = _sqlite if dialect == "sqlite" else _postgres
-            made[name] = make(name, table, watched(table) if event == "update" else event, body)
+            by_name[name] = make(name, table, watched(table) if event == "update" else event, body)
     for deleted, copy in COPIES.items():
         name = f"{PREFIX}{deleted.name}_deleted"
-        made[name] = _keeping(dialect, name, deleted.name, _copies(deleted, copy))
+        by_name[name] = _keeping(dialect, name, deleted.name, _copies(deleted, copy))
     if dialect != "sqlite":
-        made[NOTIFY] = _notify()
-    return made
+        by_name[NOTIFY] = _notify()
+    return by_name
 
 
 def _copies(table: Table, copy: Table) -> str:
@@ -152,7 +152,7 @@ def rebuild(connection: Connection) -> None:
 
 def missing(connection: Connection) -> list[str]:
     """Triggers that are gone, switched off or differ from what they should be, for `db check`."""
-    wanted = statements(connection.dialect.name)
+    expected = statements(connection.dialect.name)
     if connection.dialect.name == "sqlite":
         rows = connection.exec_driver_sql(
             "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
@@ -166,7 +166,7 @@ def missing(connection: Connection) -> list[str]:
         )
     present = {name: _plain(statement) for name, statement in rows}
     return sorted(
-        name for name, statement in wanted.items() if present.get(name) != _plain(statement)
+        name for name, statement in expected.items() if present.get(name) != _plain(statement)
     )
 
 

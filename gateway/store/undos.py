@@ -45,11 +45,11 @@ class Save:
     @property
     def letters_there(self) -> list[int]:
         """Those that it has put into the outbox itself."""
-        return [one.row[0] for one in self.changes if one.table == snapshots.LETTERS]
+        return [change.row[0] for change in self.changes if change.table == snapshots.LETTERS]
 
 
 def put(connection: Connection, save: Save) -> None:
-    states = {key: [one.mark, one.digest] for key, one in save.states.items()}
+    states = {key: [state.mark, state.digest] for key, state in save.states.items()}
     values = {
         "by": save.by,
         "follow_up": save.follow_up,

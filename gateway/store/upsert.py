@@ -30,9 +30,9 @@ def many(
         return
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     insert = dialect.insert(table)
-    told = {name: insert.excluded[name] for name in rows[0] if name not in key}
+    new_values = {name: insert.excluded[name] for name in rows[0] if name not in key}
     connection.execute(
-        insert.on_conflict_do_update(index_elements=list(key), set_=told),
+        insert.on_conflict_do_update(index_elements=list(key), set_=new_values),
         [dict(row) for row in rows],
     )
 

@@ -156,11 +156,13 @@ def sessions(
     row = site_session.c
     lives = row.user.in_(numbers), row.used_at > now - IDLE, row.created_at > now - LONGEST
     query = sa.select(site_session).where(*lives).order_by(row.used_at.desc(), row.hash)
-    found = dict[int, list[Opened]]()
-    for one in connection.execute(query):
-        opened = Opened(one.hash[:HANDLE], one.created_at, one.used_at)
-        found.setdefault(one.user, []).append(opened)
-    return found
+    by_user = dict[int, list[Opened]]()
+    for stored_session in connection.execute(query):
+        opened = Opened(
+            stored_session.hash[:HANDLE], stored_session.created_at, stored_session.used_at
+        )
+        by_user.setdefault(stored_session.user, []).append(opened)
+    return by_user
 
 
 def handle(secret: str) -> str:
@@ -218,17 +220,17 @@ def use_link(connection: Connection, secret: str, now: datetime) -> int | None:
 
 def failures(connection: Connection, name: str, address: str, now: datetime) -> tuple[int, int]:
     """Recent wrong tries of this name from this address, and of any name from it. Who asks for an
-    address waits until whoever asked before has noted their own try.
+    address waits until those who asked before have noted their own try.
     """
     if connection.dialect.name != "sqlite":
         turn = int.from_bytes(hashlib.sha256(address.encode()).digest()[:8], "big", signed=True)
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(turn)))
     recent = failed_sign_in.c.at > now - FAILURES_COUNT
-    both = sa.select(sa.func.count()).where(
+    of_name = sa.select(sa.func.count()).where(
         failed_sign_in.c.name == name, failed_sign_in.c.address == address, recent
     )
     any_name = sa.select(sa.func.count()).where(failed_sign_in.c.address == address, recent)
-    return connection.execute(both).scalar_one(), connection.execute(any_name).scalar_one()
+    return connection.execute(of_name).scalar_one(), connection.execute(any_name).scalar_one()
 
 
 def note_failure(connection: Connection, name: str, address: str, now: datetime) -> int:
@@ -255,7 +257,7 @@ def forget(connection: Connection, now: datetime) -> int:
         sa.delete(site_link).where(site_link.c.expires_at <= now),
         sa.delete(failed_sign_in).where(failed_sign_in.c.at <= now - FAILURES_COUNT),
     ]
-    return sum(connection.execute(one).rowcount for one in gone)
+    return sum(connection.execute(statement).rowcount for statement in gone)
 
 
 def _user(row: sa.Row[Any]) -> User:

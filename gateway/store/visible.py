@@ -32,9 +32,9 @@ def follow_ups(actor: Actor) -> sa.ColumnElement[bool]:
     )
 
 
-def keys(connection: Connection, actor: Actor, wanted: Collection[str]) -> frozenset[str]:
+def keys(connection: Connection, actor: Actor, names: Collection[str]) -> frozenset[str]:
     """Those of the follow-ups that are there and that they see."""
-    query = sa.select(follow_up.c.key).where(follow_up.c.key.in_(wanted), follow_ups(actor))
+    query = sa.select(follow_up.c.key).where(follow_up.c.key.in_(names), follow_ups(actor))
     return frozenset(connection.execute(query).scalars())
 
 

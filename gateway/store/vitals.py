@@ -22,12 +22,12 @@ _THEIRS = meta.c.key.startswith(PREFIX, autoescape=True)
 
 def hold(connection: Connection, gateway: str, own: Vitals) -> None:
     """Make what is told of a gateway be just this."""
-    told = {
+    values = {
         "stops": own.stops,
         "looks": {account: at.isoformat() for account, at in own.looks.items()},
         "certificates": {server: end.isoformat() for server, end in own.certificates.items()},
     }
-    upsert.one(connection, meta, {"key": f"{PREFIX}{gateway}"}, {"value": json.dumps(told)})
+    upsert.one(connection, meta, {"key": f"{PREFIX}{gateway}"}, {"value": json.dumps(values)})
 
 
 def drop(connection: Connection, gateway: str) -> None:
@@ -37,15 +37,15 @@ def drop(connection: Connection, gateway: str) -> None:
 
 def read(connection: Connection, now: datetime, *, but: str) -> dict[str, Vitals]:
     """Of living gateways, by name; `but`: one that is left out."""
-    told = _all(connection)
-    living = leases.alive(connection, sorted(told), now) - {but}
-    return {gateway: _read(told[gateway]) for gateway in sorted(living)}
+    by_gateway = _all(connection)
+    living = leases.alive(connection, sorted(by_gateway), now) - {but}
+    return {gateway: _read(by_gateway[gateway]) for gateway in sorted(living)}
 
 
 def forget(connection: Connection, now: datetime) -> None:
     """Delete what dead gateways told."""
-    told = _all(connection)
-    for gateway in told.keys() - leases.alive(connection, sorted(told), now):
+    by_gateway = _all(connection)
+    for gateway in by_gateway.keys() - leases.alive(connection, sorted(by_gateway), now):
         drop(connection, gateway)
 
 
@@ -55,9 +55,9 @@ def _all(connection: Connection) -> dict[str, str]:
 
 
 def _read(value: str) -> Vitals:
-    told = json.loads(value)
+    values = json.loads(value)
     return Vitals(
-        told["stops"],
-        {account: datetime.fromisoformat(at) for account, at in told["looks"].items()},
-        {server: datetime.fromisoformat(end) for server, end in told["certificates"].items()},
+        values["stops"],
+        {account: datetime.fromisoformat(at) for account, at in values["looks"].items()},
+        {server: datetime.fromisoformat(end) for server, end in values["certificates"].items()},
     )

@@ -30,13 +30,14 @@ def causes(
     `waiting`: what is open. Of what is open already the cause says no detail.
     """
     rows = signs.find(connection, keys, participants)
-    written = [one for one in waiting if one.kind is DecisionKind.WORDS]
+    written = [decision for decision in waiting if decision.kind is DecisionKind.WORDS]
     if not rows and not written:
         return []
-    concerned = {one.follow_up for one in rows} | {one.cause.follow_up or "" for one in written}
+    concerned = {sign.follow_up for sign in rows}
+    concerned |= {decision.cause.follow_up or "" for decision in written}
     heads = signs.heads(connection, concerned, now)
-    standing_still = [one for one in rows if _is_on(heads.get(one.follow_up), one)]
-    open_now = {(one.kind, one.cause.about) for one in waiting}
+    standing_still = [sign for sign in rows if _is_on(heads.get(sign.follow_up), sign)]
+    open_now = {(decision.kind, decision.cause.about) for decision in waiting}
     return [
         *_declined(connection, standing_still, heads, open_now),
         *_proposed(connection, standing_still, heads, open_now),
@@ -59,24 +60,26 @@ def _declined(
     heads: Mapping[str, Head],
     waiting: Collection[tuple[DecisionKind, str]],
 ) -> list[Cause]:
-    found = list[Cause]()
-    for one in rows:
-        if one.what != "declined":
+    declined = list[Cause]()
+    for sign in rows:
+        if sign.what != "declined":
             continue
-        head = heads[one.follow_up]
-        is_assigned = head.is_role_assigned(one.said)
+        head = heads[sign.follow_up]
+        is_assigned = head.is_role_assigned(sign.said)
         kind = DecisionKind.ASSIGNMENT_DECLINED if is_assigned else DecisionKind.DECLINED
-        about = f"answer {one.participant}/{one.instance}/{codec.moment(one.at)}"
+        about = f"answer {sign.participant}/{sign.instance}/{codec.moment(sign.at)}"
         associate = head.assigner if is_assigned else head.owner
-        found.append(Cause(kind, about, one.follow_up, one.participant, one.date, associate))
-    fresh = [one for one in found if (one.kind, one.about) not in waiting]
-    details = _answers(connection, {one.participant for one in fresh if one.participant})
-    return [
-        replace(one, detail=details.get((one.participant or 0, codec.moment(one.instance)), {}))
-        if one in fresh
-        else one
-        for one in found
-    ]
+        declined.append(Cause(kind, about, sign.follow_up, sign.participant, sign.date, associate))
+    fresh = [cause for cause in declined if (cause.kind, cause.about) not in waiting]
+    answers = _answers(connection, {cause.participant for cause in fresh if cause.participant})
+    causes = list[Cause]()
+    for cause in declined:
+        if cause in fresh:
+            key = (cause.participant or 0, codec.moment(cause.instance))
+            causes.append(replace(cause, detail=answers.get(key, {})))
+        else:
+            causes.append(cause)
+    return causes
 
 
 def _answers(connection: Connection, numbers: Collection[int]) -> dict[tuple[int, str], Any]:
@@ -101,9 +104,9 @@ def _proposed(
     heads: Mapping[str, Head],
     waiting: Collection[tuple[DecisionKind, str]],
 ) -> list[Cause]:
-    found = [one for one in rows if one.what == "proposal"]
+    proposed = [sign for sign in rows if sign.what == "proposal"]
     kind = DecisionKind.PROPOSAL
-    names = {one.number: decisions.of_proposal(one.number) for one in found}
+    names = {sign.number: decisions.of_proposal(sign.number) for sign in proposed}
     fresh = [number for number, name in names.items() if (kind, name) not in waiting]
     details = dict[int, Any]()
     if fresh:
@@ -122,16 +125,16 @@ def _proposed(
     return [
         Cause(
             kind,
-            decisions.of_proposal(one.number),
-            one.follow_up,
-            one.participant,
-            one.date,
-            heads[one.follow_up].owner,
-            message=details.get(one.number, {}).pop("message", None),
-            proposal=one.number,
-            detail=details.get(one.number, {}),
+            decisions.of_proposal(sign.number),
+            sign.follow_up,
+            sign.participant,
+            sign.date,
+            heads[sign.follow_up].owner,
+            message=details.get(sign.number, {}).pop("message", None),
+            proposal=sign.number,
+            detail=details.get(sign.number, {}),
         )
-        for one in found
+        for sign in proposed
     ]
 
 
@@ -144,32 +147,35 @@ def _undeliverable(
     """Where the address is still the one that does not take mail: once for each row, which may have
     an invitation to each of its dates.
     """
-    found = [one for one in rows if one.what == "undeliverable"]
-    members = signs.members(connection, {one.participant for one in found})
-    found = [
-        one
-        for one in found
-        if (member := members.get(one.participant or 0)) is not None
-        and address.equal(member.address, one.said)
-    ]
-    newest_first = sorted(found, key=lambda one: -one.number)
-    found = list({one.participant: one for one in newest_first}.values())
+    undeliverable = [sign for sign in rows if sign.what == "undeliverable"]
+    members = signs.members(connection, {sign.participant for sign in undeliverable})
+    by_participant = dict[int | None, Sign]()
+    for sign in sorted(undeliverable, key=lambda sign: -sign.number):
+        member = members.get(sign.participant or 0)
+        if member is not None and address.equal(member.address, sign.said):
+            by_participant[sign.participant] = sign
+    oldest = list(by_participant.values())
     kind = DecisionKind.UNDELIVERABLE
-    fresh = {one.number for one in found if (kind, f"invitation {one.number}") not in waiting}
-    said = dict[int, str]()
-    if fresh:
-        reasons = sa.select(invitation.c.id, invitation.c.delivery_text)
-        answers = connection.execute(reasons.where(invitation.c.id.in_(fresh)))
-        said = {row.id: row.delivery_text for row in answers}
+    fresh = {sign.number for sign in oldest if (kind, f"invitation {sign.number}") not in waiting}
+    reasons = _reasons(connection, fresh)
     return [
         Cause(
             kind,
-            f"invitation {one.number}",
-            one.follow_up,
-            one.participant,
+            f"invitation {sign.number}",
+            sign.follow_up,
+            sign.participant,
             None,
-            heads[one.follow_up].owner,
-            detail={"address": one.said, "reason": said.get(one.number, "")},
+            heads[sign.follow_up].owner,
+            detail={"address": sign.said, "reason": reasons.get(sign.number, "")},
         )
-        for one in found
+        for sign in oldest
     ]
+
+
+def _reasons(connection: Connection, invitation_numbers: Collection[int]) -> dict[int, str]:
+    """By invitation: why it could not be delivered."""
+    if not invitation_numbers:
+        return {}
+    query = sa.select(invitation.c.id, invitation.c.delivery_text)
+    rows = connection.execute(query.where(invitation.c.id.in_(invitation_numbers)))
+    return {row.id: row.delivery_text for row in rows}

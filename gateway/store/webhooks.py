@@ -91,7 +91,7 @@ def create(
     now: datetime,
 ) -> int:
     """A new webhook, which is told what comes from now on. Returns its number."""
-    made = connection.execute(
+    inserted = connection.execute(
         sa.insert(webhook)
         .values(
             url=url,
@@ -104,7 +104,7 @@ def create(
         )
         .returning(webhook.c.id)
     )
-    number: int = made.scalar_one()
+    number: int = inserted.scalar_one()
     return number
 
 
@@ -157,15 +157,15 @@ def announce(connection: Connection, news: Sequence[New], now: datetime) -> None
             sa.insert(webhook_delivery),
             [
                 {
-                    "webhook": one.webhook,
-                    "event": one.event,
-                    "follow_up": one.follow_up,
-                    "type": one.type,
-                    "body": one.body,
+                    "webhook": new.webhook,
+                    "event": new.event,
+                    "follow_up": new.follow_up,
+                    "type": new.type,
+                    "body": new.body,
                     "created_at": now,
                     "due_at": now,
                 }
-                for one in news
+                for new in news
             ],
         )
 
@@ -176,24 +176,24 @@ def due(
     """Deliveries of a webhook that may be tried now: of each follow-up the oldest, where its time
     has come. `but`: follow-ups of which one is on its way.
     """
-    each = webhook_delivery.c
+    candidate = webhook_delivery.c
     earlier = webhook_delivery.alias("earlier")
     oldest = ~sa.exists().where(
         earlier.c.webhook == number,
-        earlier.c.follow_up == each.follow_up,
+        earlier.c.follow_up == candidate.follow_up,
         sa.literal_column("earlier.state") == sa.literal_column("'waiting'"),
-        earlier.c.id < each.id,
+        earlier.c.id < candidate.id,
     )
     query = (
         sa.select(webhook_delivery)
         .where(
-            each.webhook == number,
+            candidate.webhook == number,
             WAITING,
-            each.due_at <= sa.literal(now, each.due_at.type),
-            each.follow_up.not_in(sorted(but)),
+            candidate.due_at <= sa.literal(now, candidate.due_at.type),
+            candidate.follow_up.not_in(sorted(but)),
             oldest,
         )
-        .order_by(each.id)
+        .order_by(candidate.id)
         .limit(limit)
     )
     return [_delivery(row) for row in connection.execute(query)]
@@ -239,23 +239,23 @@ def give_up(
 
 def _still(delivery: Delivery) -> sa.Update:
     """The row, as long as nobody has given it up or wants it sent again since it was read."""
-    each = webhook_delivery.c
+    own_row = webhook_delivery.c
     return sa.update(webhook_delivery).where(
-        each.id == delivery.id,
+        own_row.id == delivery.id,
         WAITING,
-        each.due_at == sa.literal(delivery.due_at, each.due_at.type),
+        own_row.due_at == sa.literal(delivery.due_at, own_row.due_at.type),
     )
 
 
 def give_up_older(connection: Connection, number: int, than: datetime, now: datetime) -> int:
     """Give up what has waited since before that moment. Returns how many."""
-    each = webhook_delivery.c
+    row = webhook_delivery.c
     query = (
         sa.update(webhook_delivery)
         .where(
-            each.webhook == number,
+            row.webhook == number,
             WAITING,
-            each.created_at < sa.literal(than, each.created_at.type),
+            row.created_at < sa.literal(than, row.created_at.type),
         )
         .values(state=DeliveryState.GIVEN_UP.value, settled_at=now)
     )
@@ -264,10 +264,10 @@ def give_up_older(connection: Connection, number: int, than: datetime, now: date
 
 def again(connection: Connection, number: int, delivery: int, now: datetime) -> bool:
     """Have a delivery sent once more, whatever became of it. Whether there is such a one."""
-    each = webhook_delivery.c
+    row = webhook_delivery.c
     done = connection.execute(
         sa.update(webhook_delivery)
-        .where(each.webhook == number, each.id == delivery)
+        .where(row.webhook == number, row.id == delivery)
         .values(
             state=DeliveryState.WAITING.value,
             tries=0,
@@ -283,11 +283,11 @@ def deliveries(
     connection: Connection, number: int, before: int | None, limit: int
 ) -> list[Delivery]:
     """Deliveries of a webhook, the newest first, those below number `before`."""
-    each = webhook_delivery.c
-    query = sa.select(webhook_delivery).where(each.webhook == number)
+    listed = webhook_delivery.c
+    query = sa.select(webhook_delivery).where(listed.webhook == number)
     if before is not None:
-        query = query.where(each.id < before)
-    query = query.order_by(each.id.desc()).limit(limit)
+        query = query.where(listed.id < before)
+    query = query.order_by(listed.id.desc()).limit(limit)
     return [_delivery(row) for row in connection.execute(query)]
 
 
@@ -300,9 +300,9 @@ def waiting(connection: Connection, number: int) -> int:
 
 def forget(connection: Connection, settled_before: datetime) -> int:
     """Forget deliveries that came to an end before then. Returns how many."""
-    each = webhook_delivery.c
+    row = webhook_delivery.c
     query = sa.delete(webhook_delivery).where(
-        each.settled_at < sa.literal(settled_before, each.settled_at.type)
+        row.settled_at < sa.literal(settled_before, row.settled_at.type)
     )
     return connection.execute(query).rowcount
 

@@ -39,11 +39,11 @@ def opened(
     """Causes of words that somebody wrote, by message and participant, with what tells later that
     they are out of date.
     """
-    keys = {one.follow_up for one in written.values() if one.follow_up is not None}
+    keys = {cause.follow_up for cause in written.values() if cause.follow_up is not None}
     heads = signs.heads(connection, keys, now)
     replies = _replies(connection, {number for _, number in written})
     arrivals = review.find(connection, {message for message, _ in written})
-    found = list[Cause]()
+    causes = list[Cause]()
     for (message, number), cause in written.items():
         head, reply = heads.get(cause.follow_up or ""), replies.get(number)
         if head is None or reply is None or not head.stands or head.is_over(cause.instance):
@@ -55,8 +55,8 @@ def opened(
             "times": head.times,
         }
         about = f"message {message}/{number}"
-        found.append(replace(cause, about=about, associate=head.owner, detail=detail))
-    return found
+        causes.append(replace(cause, about=about, associate=head.owner, detail=detail))
+    return causes
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +82,16 @@ class _Heard:
 
 def _replies(connection: Connection, numbers: Collection[int]) -> dict[int, _Heard]:
     """Of rows that are there, and not removed."""
-    found = dict[int, tuple[str, dict[str, tuple[str, datetime | None, bool]]]]()
+    by_row = dict[int, tuple[str, dict[str, tuple[str, datetime | None, bool]]]]()
     if not numbers:
         return {}
     for row in connection.execute(_STANDINGS, {"numbers": sorted(numbers)}):
         if row.removed:
             continue
-        _, answers = found.setdefault(row.id, (row.follow_up, {}))
+        _, answers = by_row.setdefault(row.id, (row.follow_up, {}))
         if row.reply is not None:
             answers[row.instance] = row.reply, row.arrived, row.cancelled
-    return {number: _Heard(key, answers) for number, (key, answers) in found.items()}
+    return {number: _Heard(key, answers) for number, (key, answers) in by_row.items()}
 
 
 def unanswered(
@@ -100,19 +100,20 @@ def unanswered(
     """Words that nothing has overtaken: neither another answer of theirs, nor a move."""
     open_words = list(waiting)
     replies = _replies(
-        connection, {one.cause.participant for one in open_words if one.cause.participant}
+        connection,
+        {decision.cause.participant for decision in open_words if decision.cause.participant},
     )
-    given = signs.given(connection, {one.cause.participant for one in open_words})
-    found = list[Cause]()
-    for one in open_words:
-        cause = one.cause
+    given = signs.given(connection, {decision.cause.participant for decision in open_words})
+    causes = list[Cause]()
+    for decision in open_words:
+        cause = decision.cause
         head, heard = heads.get(cause.follow_up or ""), replies.get(cause.participant or 0)
         if head is None or heard is None or heard.follow_up != cause.follow_up:
             continue
         is_over = not head.stands or head.is_over(cause.instance)
         if not is_over and not _is_overtaken(cause, head, heard, given):
-            found.append(replace(cause, associate=head.owner))
-    return found
+            causes.append(replace(cause, associate=head.owner))
+    return causes
 
 
 def _is_overtaken(cause: Cause, head: Head, heard: _Heard, given: Mapping[int, datetime]) -> bool:
