@@ -32,12 +32,14 @@ class Wanted:
     associate: str = ""
 
 
-def make_token(desk: Desk, wanted: Wanted) -> tuple[Token, str]:
+def make_token(desk: Desk, applied_for: Wanted) -> tuple[Token, str]:
     """A new token, and the secret that nobody sees again."""
     permission.require(desk.actor, Verb.OPERATE)
-    check(desk, wanted)
+    check(desk, applied_for)
     secret = PREFIX + secrets.token_urlsafe(BYTES)
-    token = Token(0, wanted.name, wanted.role, wanted.associate, desk.now, desk.actor.by)
+    token = Token(
+        0, applied_for.name, applied_for.role, applied_for.associate, desk.now, desk.actor.by
+    )
     return replace(token, id=tokens.add(desk.connection, token, secret)), secret
 
 
@@ -55,28 +57,32 @@ def revoke_token(desk: Desk, number: int) -> Token:
     return token
 
 
-def check(desk: Desk, wanted: Wanted) -> None:
+def check(desk: Desk, applied_for: Wanted) -> None:
     """Raises `InputError` for what cannot be."""
-    place, reason = _problem(desk, wanted)
+    place, reason = _problem(desk, applied_for)
     if reason:
         raise InputError(
             marked("%(place)s: %(reason)s"), [((place,), reason)], place=place, reason=reason
         )
 
 
-def _problem(desk: Desk, wanted: Wanted) -> tuple[str, str]:
+def _problem(desk: Desk, applied_for: Wanted) -> tuple[str, str]:
     """Which field is wrong and why."""
-    if not wanted.name.strip() or len(wanted.name) > LONGEST_NAME or not wanted.name.isprintable():
+    if (
+        not applied_for.name.strip()
+        or len(applied_for.name) > LONGEST_NAME
+        or not applied_for.name.isprintable()
+    ):
         words = marked("is 1 to %(most)s characters that can be printed")
         return "name", Phrase(words, most=LONGEST_NAME)
-    if wanted.role is Access.USER and not wanted.associate:
+    if applied_for.role is Access.USER and not applied_for.associate:
         return "associate", marked("is missing: what is of the kind user belongs to an associate")
-    if wanted.associate and wanted.role is not Access.USER:
+    if applied_for.associate and applied_for.role is not Access.USER:
         words = marked("goes with the kind user only, not with %(kind)s")
-        return "associate", Phrase(words, kind=wanted.role)
-    if wanted.associate and not tokens.is_associate(desk.connection, wanted.associate):
+        return "associate", Phrase(words, kind=applied_for.role)
+    if applied_for.associate and not tokens.is_associate(desk.connection, applied_for.associate):
         words = marked("there is no associate %(associate)r")
-        return "associate", Phrase(words, associate=wanted.associate)
+        return "associate", Phrase(words, associate=applied_for.associate)
     return "", ""
 
 

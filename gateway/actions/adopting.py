@@ -26,27 +26,27 @@ def adopt(
     site = Context.read(connection, settings, now).of(connection, key)
     members = followups.members(connection, key)
     record = stated.records(connection, [key]).get(key)
-    wanted = one_follow_up.wanted_of(connection, key, site, record, members)
-    if record is None or wanted is None:
+    stated_edition = one_follow_up.edition_of_record(connection, key, site, record, members)
+    if record is None or stated_edition is None:
         return
     known_number = record.row.edition
-    known = invitations.editions(connection, [known_number]).get(known_number)
+    planned = invitations.editions(connection, [known_number]).get(known_number)
     edition = (
-        known
-        if known is not None
+        planned
+        if planned is not None
         else owing.listed(
-            replace(wanted, significant=wanted.sequence),
+            replace(stated_edition, significant=stated_edition.sequence),
             invitees.of(members, {}, site),
         )
     )
     number = invitations.keep_edition(connection, key, edition, known_number, now)
     one_follow_up.settle(connection, key, edition, number)
     numbers = queueing.Numbers(connection, key, {edition: number}, now)
-    here = [one for one in members if one.id in participants and one.address]
+    here = [member for member in members if member.id in participants and member.address]
     if here:
         meta.note_adoption(connection)
     theirs = [(edition.uid, invitees.one_of(member, site)) for member in here]
-    there = queueing.Known(invitations.of_participants(connection, [one.id for one in here]))
+    there = queueing.Known(invitations.of_participants(connection, [member.id for member in here]))
     for member, invitation in zip(
         here, queueing.invited(connection, key, theirs, there, site), strict=True
     ):

@@ -1,5 +1,5 @@
 """Taking back that an address is the same person's (itip.md §5, P2), from the page: by who taught
-it, and by administrators. From now on whoever writes from there is somebody unknown again.
+it, and by administrators. From now on a sender who writes from there is somebody unknown again.
 
 A verb for a `Desk`. On failure nothing was written: `NotFound` where it was not learned, or is
 taken back already.
@@ -33,7 +33,7 @@ def forget(desk: Desk, person: str, value: str) -> None:
     holder = Holder(person=person)
     for key in known.follow_ups_of(desk.connection, holder):
         followups.lock(desk.connection, key)
-    aliases = [one for one in known.learned(desk.connection, person) if one.address == value]
+    aliases = [alias for alias in known.learned(desk.connection, person) if alias.address == value]
     if not aliases:
         raise NotFound(
             marked("%(value)s is no learned address of %(person)s"), value=value, person=person

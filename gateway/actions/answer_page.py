@@ -1,4 +1,4 @@
-"""The public answer page: what whoever holds a link is shown, and what becomes of what they say.
+"""The public answer page: what the holder of a link is shown, and what becomes of what they say.
 
 To look writes nothing, so that a program which follows every link does no harm (P5). What is said
 is decided as an answer by mail is (`answer.page`), recorded in the inbox without bytes, and carried
@@ -75,8 +75,8 @@ class _Found:
 def look(store: Store, settings: configuration.Settings, now: datetime, link: Link) -> Shown | None:
     """What the page shows; None where there is nothing to answer."""
     with store.read() as connection:
-        found = _find(connection, settings, now, link)
-        return None if found is None else _shown(connection, settings, now, link, found)
+        target = _find(connection, settings, now, link)
+        return None if target is None else _shown(connection, settings, now, link, target)
 
 
 def answer(
@@ -95,19 +95,19 @@ def answer(
         to = invitations.by_token(connection, links.of_page(secret, link.token))
         if to is not None:
             followups.lock(connection, to.follow_up)
-        found = _find(connection, settings, now, link)
-        if found is None:
+        target = _find(connection, settings, now, link)
+        if target is None:
             return None
-        sequence = links.of_form(found.secret, link.token, link.date, form)
+        sequence = links.of_form(target.secret, link.token, link.date, form)
         if sequence is None:
             return Done.UNKNOWN
         said = replace(said, sequence=sequence)
         digest = f"{_half(form)}{_half(str(said))}"
         repeated = bool(inbox.copies(connection, [digest]).get(digest))
-        decided = page.decide(found.row, said, found.instance, now, repeated=repeated)
+        decided = page.decide(target.row, said, target.instance, now, repeated=repeated)
         if decided.conclusion.outcome is Outcome.OLD_ANSWER:
             return Done.MOVED
-        number = inbox.record(connection, _record(found, decided, said, digest, now), now)
+        number = inbox.record(connection, _record(target, decided, said, digest, now), now)
         effects = answers.Effects(number, reply.foretell([decided]))
         answers.carry_out(connection, [effects], settings, now)
         return Done.HEARD
@@ -140,15 +140,15 @@ def _shown(
     settings: configuration.Settings,
     now: datetime,
     link: Link,
-    found: _Found,
+    target: _Found,
 ) -> Shown:
-    standing = reply.standing_of(found.row, found.instance)
-    letter = _letter(found, settings.mail.language, now)
-    letter = replace(letter, reply=standing.reply, remarks=_asked(connection, found))
+    standing = reply.standing_of(target.row, target.instance)
+    letter = _letter(target, settings.mail.language, now)
+    letter = replace(letter, reply=standing.reply, remarks=_asked(connection, target))
     issued = int(now.timestamp())
-    form = links.form(found.secret, link.token, link.date, letter.sequence, issued)
-    is_current = letter.sequence == links.of_form(found.secret, link.token, link.date, link.done)
-    number = found.invitation.participant
+    form = links.form(target.secret, link.token, link.date, letter.sequence, issued)
+    is_current = letter.sequence == links.of_form(target.secret, link.token, link.date, link.done)
+    number = target.invitation.participant
     is_heard = is_current and inbox.has_beginning(connection, number, _half(link.done))
     return Shown(letter, standing, form, is_heard=is_heard)
 
@@ -158,10 +158,10 @@ def _half(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _letter(found: _Found, language: str, now: datetime) -> Letter:
+def _letter(target: _Found, language: str, now: datetime) -> Letter:
     """What the invitee was told last, as a letter of now."""
-    to, edition = found.invitation, answered.sent_to(found.row)
-    sequence, _ = editions.sequence(edition, found.instance)
+    to, edition = target.invitation, answered.sent_to(target.row)
+    sequence, _ = editions.sequence(edition, target.instance)
     return Letter(
         method=Method.REQUEST,
         edition=edition,
@@ -177,30 +177,30 @@ def _letter(found: _Found, language: str, now: datetime) -> Letter:
         language=to.language or language,
         timezone=to.timezone or edition.timezone,
         token=to.token,
-        instance=found.instance,
+        instance=target.instance,
     )
 
 
-def _asked(connection: Connection, found: _Found) -> Remarks:
+def _asked(connection: Connection, target: _Found) -> Remarks:
     """The other time that waits for the owner."""
-    to = found.invitation
+    to = target.invitation
     wishes = [
-        one
-        for one in proposals.open(connection, to.follow_up)
-        if one.participant == to.participant and one.instance == _date(found)
+        proposal
+        for proposal in proposals.open(connection, to.follow_up)
+        if proposal.participant == to.participant and proposal.instance == _date(target)
     ]
     return Remarks(start=wishes[-1].start, end=wishes[-1].end) if wishes else Remarks()
 
 
-def _date(found: _Found) -> Moment | None:
-    return found.instance or found.row.current.recurrence_id
+def _date(target: _Found) -> Moment | None:
+    return target.instance or target.row.current.recurrence_id
 
 
 def _record(
-    found: _Found, decided: facts.Answer, said: Said, digest: str, now: datetime
+    target: _Found, decided: facts.Answer, said: Said, digest: str, now: datetime
 ) -> inbox.Record:
     """The row of the inbox. It has no bytes, and lies in no mailbox."""
-    conclusion, row = decided.conclusion, found.row
+    conclusion, row = decided.conclusion, target.row
     rules = [[rule.name, rule.text] for rule in conclusion.rules]
     return inbox.Record(
         digest,
@@ -211,6 +211,6 @@ def _record(
         from_address=row.address,
         follow_up=row.follow_up,
         participant=row.participant,
-        instance=_date(found),
+        instance=_date(target),
         detail={"rules": rules},
     )

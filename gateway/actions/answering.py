@@ -81,7 +81,7 @@ def answer(desk: Desk, number: int, said: Said) -> None:
     counts as set by hand.
     """
     if said.reply not in OWN_WORDS:
-        words = ", ".join(one.value for one in OWN_WORDS)
+        words = ", ".join(word.value for word in OWN_WORDS)
         raise errors.wrong(
             "reply", marked("%(reply)r is none of %(words)s"), reply=said.reply.value, words=words
         )
@@ -154,7 +154,10 @@ def acknowledge(desk: Desk, number: int) -> None:
             name=row.name or row.key,
         )
     open_before = decisions.close_declines(desk.connection, number, desk.actor.by, desk.now)
-    heard = max((one.replied_at for one in row.standings.values() if one.replied_at), default=None)
+    heard = max(
+        (standing.replied_at for standing in row.standings.values() if standing.replied_at),
+        default=None,
+    )
     said_before = journal.said_of(desk.connection, number, "acknowledged", heard)
     if open_before or not said_before:
         desk.note(journal.Entry("acknowledged", row.follow_up, number, row.date))
@@ -216,33 +219,33 @@ def _asked(desk: Desk, number: int, verb: Verb = Verb.ANSWER) -> Member:
 
 def _with_news(desk: Desk, row: Member) -> Member:
     """The row with what was changed a moment ago, which the planner has not seen: it would take an
-    answer to the new time for one to the old. Whoever answers that time ends the wait for further
+    answer to the new time for one to the old. An answer to that time ends the wait for further
     changes, and what is owed because of it is owed now. A refusal takes all of it back.
     """
     connection, key = desk.connection, row.follow_up
     if not marks.is_marked(connection, key):
         return row
     last = followups.known_edition(connection, key)
-    known, wanted = invitations.editions(connection, [last]).get(last), _edition(desk, row)
-    if wanted is None or not _is_news(known, wanted):
+    planned, current = invitations.editions(connection, [last]).get(last), _edition(desk, row)
+    if current is None or not _is_news(planned, current):
         return row
     one_follow_up.update(connection, key, Context.read(connection, desk.settings, desk.now))
     [fresh] = followups.members(connection, ids=[row.id])
     return fresh
 
 
-def _is_news(known: Edition | None, wanted: Edition) -> bool:
-    """Whether it changes what an answer may be to. `known`: what was planned last; what never was
-    is news where it is cancelled already.
+def _is_news(planned: Edition | None, current: Edition) -> bool:
+    """Whether it changes what an answer may be to. `planned`: the last edition that was planned;
+    what never was is news if it is cancelled already.
     """
-    if known is None or known.cancelled is not wanted.cancelled:
-        return known is not None or wanted.cancelled
-    return editions.asks_again(known, wanted) or _dates(known, wanted)
+    if planned is None or planned.cancelled is not current.cancelled:
+        return planned is not None or current.cancelled
+    return editions.asks_again(planned, current) or _dates(planned, current)
 
 
-def _dates(known: Edition, wanted: Edition) -> bool:
+def _dates(planned: Edition, current: Edition) -> bool:
     """Whether single dates were moved, cancelled or came back."""
-    return known.recurrence is not None and bool(editions.changed_dates(known, wanted))
+    return planned.recurrence is not None and bool(editions.changed_dates(planned, current))
 
 
 def _is_own(desk: Desk, row: Member) -> bool:

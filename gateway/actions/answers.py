@@ -58,7 +58,7 @@ class _Applied:
 
     @property
     def is_heard(self) -> bool:
-        """Whoever answers, proposes or opens a letter reads there after all (itip.md §3)."""
+        """An invitee who answers, proposes or opens a letter reads there after all (itip.md §3)."""
         reports = self.conclusion.report is not None and self.conclusion.outcome in DELIVERIES
         return self.conclusion.effect is not None and not reports
 
@@ -75,12 +75,12 @@ class _Applied:
         return len({code in conflicts.BLOCK_NOBODY for code in codes}) > 1
 
 
-def reaches_further(told: Sequence[facts.Told]) -> bool:
+def reaches_further(consequences: Sequence[facts.Told]) -> bool:
     """Whether a message may change more than the rows that it is about: a report may be about the
     whole account, and a delegate may be another participant.
     """
-    decisions = [one.answer.conclusion for one in told]
-    return any(one.report is not None or one.delegates for one in decisions)
+    decisions = [consequence.answer.conclusion for consequence in consequences]
+    return any(conclusion.report is not None or conclusion.delegates for conclusion in decisions)
 
 
 def carry_out(
@@ -93,24 +93,26 @@ def carry_out(
     """Apply what messages do and journal each answer, in their order. No two of them are about the
     same row. `verdict`: of the person who has them carried out.
     """
-    applied = [answer for one in messages for answer in _applied(one)]
+    applied = [answer for message in messages for answer in _applied(message)]
     _write_standings(connection, applied)
     _hear(connection, applied)
-    invitations.mark_read(connection, [one.row.participant for one in applied if one.is_heard])
+    invitations.mark_read(
+        connection, [answer.row.participant for answer in applied if answer.is_heard]
+    )
     _look_again(connection, applied, now)
     entries = list[journal.Entry]()
-    for one in messages:
-        alone = any(_writes_more(told.answer.conclusion) for told in one.told)
+    for message in messages:
+        alone = any(_writes_more(consequence.answer.conclusion) for consequence in message.told)
         if alone:
             journal.write(connection, entries, now)
             entries = []
-        for answer in _applied(one):
+        for answer in _applied(message):
             entries += _besides(connection, answer, now)
-        entries += [_entry(told, one.number) for told in one.told]
+        entries += [_entry(consequence, message.number) for consequence in message.told]
         if alone:
             journal.write(connection, entries, now)
             entries = []
-            _bring(connection, one, settings, now)
+            _bring(connection, message, settings, now)
     journal.write(connection, entries, now)
     _follow(connection, messages, now, verdict)
 
@@ -122,17 +124,19 @@ def _follow(
     verdict: Verdict | None,
 ) -> None:
     """What waits for a person because of these answers, or does not any more."""
-    answers = [(one.number, told.answer) for one in messages for told in one.told]
+    answers = [
+        (message.number, consequence.answer) for message in messages for consequence in message.told
+    ]
     deciding.wrote(connection, answers, now)
     keys = {answer.follow_up for _, answer in answers if answer.follow_up}
     rows = {answer.row.participant for _, answer in answers if answer.row is not None}
     deciding.follow(connection, keys, now, rows, verdict)
 
 
-def _applied(one: Effects) -> Iterator[_Applied]:
-    for told in one.told:
-        if told.answer.row is not None and told.participant is not None:
-            yield _Applied(one.number, told.answer.row, told)
+def _applied(message: Effects) -> Iterator[_Applied]:
+    for consequence in message.told:
+        if consequence.answer.row is not None and consequence.participant is not None:
+            yield _Applied(message.number, consequence.answer.row, consequence)
 
 
 def _writes_more(conclusion: facts.Conclusion) -> bool:
@@ -147,15 +151,15 @@ def _writes_more(conclusion: facts.Conclusion) -> bool:
 
 def _write_standings(connection: Connection, applied: Sequence[_Applied]) -> None:
     changed = {
-        (one.row.participant, one.conclusion.instance): one.told.standing
-        for one in applied
-        if one.told.standing is not None
+        (answer.row.participant, answer.conclusion.instance): answer.told.standing
+        for answer in applied
+        if answer.told.standing is not None
     }
     followups.write_standings(connection, changed)
     codes = {
-        one.row.participant: one.told.code
-        for one in applied
-        if one.told.standing is not None and one.conclusion.instance is plan.SERIES
+        answer.row.participant: answer.told.code
+        for answer in applied
+        if answer.told.standing is not None and answer.conclusion.instance is plan.SERIES
     }
     known_codes = {number: int(code) for number, code in codes.items() if code is not None}
     followups.write_codes(connection, known_codes)
@@ -166,9 +170,9 @@ def _hear(connection: Connection, applied: Sequence[_Applied]) -> None:
     holds news of theirs which are undone. The last word of a message counts.
     """
     heard, closed = set[int](), set[int]()
-    for one in applied:
-        number, conclusion = one.row.participant, one.conclusion
-        if one.told.standing is not None or conclusion.ask_again:
+    for answer in applied:
+        number, conclusion = answer.row.participant, answer.conclusion
+        if answer.told.standing is not None or conclusion.ask_again:
             heard.add(number)
         elif conclusion.outcome is Outcome.CLOSED and conclusion.instance is plan.SERIES:
             heard.discard(number)
@@ -182,41 +186,43 @@ def _look_again(connection: Connection, applied: Sequence[_Applied], now: dateti
     answers of associates (domain.md §5).
     """
     replies = [
-        (one, one.conclusion.effect.reply)
-        for one in applied
-        if one.conclusion.effect is not None and one.conclusion.effect.reply is not None
+        (answer, answer.conclusion.effect.reply)
+        for answer in applied
+        if answer.conclusion.effect is not None and answer.conclusion.effect.reply is not None
     ]
-    waiting = invitations.waiting_replies(connection, {one.row.participant for one, _ in replies})
+    waiting = invitations.waiting_replies(
+        connection, {answer.row.participant for answer, _ in replies}
+    )
     stale = [
-        one.row.follow_up
-        for one, said in replies
-        if any(shown is not said for shown in waiting.get(one.row.participant, ()))
+        answer.row.follow_up
+        for answer, said in replies
+        if any(shown is not said for shown in waiting.get(answer.row.participant, ()))
     ]
-    turned = [one.row.participant for one in applied if one.comes_or_goes]
+    turned = [answer.row.participant for answer in applied if answer.comes_or_goes]
     diaries = participants.of_the_house(connection, turned)
     marks.mark(connection, dict.fromkeys([*stale, *diaries]), now)
 
 
-def _besides(connection: Connection, one: _Applied, now: datetime) -> list[journal.Entry]:
+def _besides(connection: Connection, answer: _Applied, now: datetime) -> list[journal.Entry]:
     """What few answers do to their own row. Returns what the journal has to say before them."""
-    conclusion = one.conclusion
+    conclusion = answer.conclusion
     if conclusion.report is not None and conclusion.outcome in DELIVERIES:
-        _report(connection, one.row.participant, conclusion, conclusion.report, now)
+        _report(connection, answer.row.participant, conclusion, conclusion.report, now)
     if conclusion.deferred is not None:
         invitations.defer(connection, conclusion.deferred)
-    return _repeat(connection, one, now) if conclusion.ask_again else []
+    return _repeat(connection, answer, now) if conclusion.ask_again else []
 
 
-def _entry(told: facts.Told, message: int) -> journal.Entry:
-    answer, conclusion = told.answer, told.answer.conclusion
+def _entry(consequence: facts.Told, message: int) -> journal.Entry:
+    answer, conclusion = consequence.answer, consequence.answer.conclusion
     row, effect = answer.row, conclusion.effect
     return journal.Entry(
         conclusion.outcome.value,
         answer.follow_up or None,
         row.participant if row is not None else None,
         answer.date,
-        told.before,
-        told.after,
+        consequence.before,
+        consequence.after,
         by=answer.address,
         channel=effect.channel if effect is not None else Channel.MAIL,
         message=message,
@@ -225,18 +231,18 @@ def _entry(told: facts.Told, message: int) -> journal.Entry:
 
 
 def _bring(
-    connection: Connection, one: Effects, settings: configuration.Settings, now: datetime
+    connection: Connection, message: Effects, settings: configuration.Settings, now: datetime
 ) -> None:
-    for answer in _applied(one):
-        proposals.keep(connection, answer.told.answer, one.number, now)
-        joining.delegate(connection, answer.told.answer, one.number, now)
-    answers = [told.answer for told in one.told]
-    forwarding.forward(connection, answers, one.number, settings, now)
+    for answer in _applied(message):
+        proposals.keep(connection, answer.told.answer, message.number, now)
+        joining.delegate(connection, answer.told.answer, message.number, now)
+    answers = [consequence.answer for consequence in message.told]
+    forwarding.forward(connection, answers, message.number, settings, now)
 
 
-def _repeat(connection: Connection, one: _Applied, now: datetime) -> list[journal.Entry]:
+def _repeat(connection: Connection, answer: _Applied, now: datetime) -> list[journal.Entry]:
     """Have the planner send the invitation once more, as often as the rules allow."""
-    row, conclusion = one.row, one.conclusion
+    row, conclusion = answer.row, answer.conclusion
     asked = conclusion.outcome is Outcome.REFRESHED
     if asked:
         owed = invitations.refresh(connection, row.participant, now, conclusion.instance)
@@ -252,7 +258,7 @@ def _repeat(connection: Connection, one: _Applied, now: datetime) -> list[journa
             row.follow_up,
             row.participant,
             conclusion.instance,
-            message=one.message,
+            message=answer.message,
             detail=NOT_REPEATED[asked],
         )
     ]

@@ -46,9 +46,11 @@ def invitations(desk: Desk, switches: Switches) -> list[Json]:
     since = _yesterday(desk)
     codes = {*asked.UNANSWERED, *(asked.DECLINED if switches.declined else ())}
     rows = asked.invitations(desk.connection, who, since, codes, dates=switches.repetitions)
-    items = [_invitation(one, zone) for one in rows]
+    items = [_invitation(row, zone) for row in rows]
     if switches.responses:
-        items += [_response(one, zone) for one in asked.refusals(desk.connection, who, since)]
+        items += [
+            _response(refusal, zone) for refusal in asked.refusals(desk.connection, who, since)
+        ]
     return sorted(items, key=place)
 
 
@@ -73,31 +75,31 @@ def _yesterday(desk: Desk) -> datetime:
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
-def _invitation(one: Asked, zone: str) -> Json:
-    return _record(one.row, zone, one.instance, (one.start, one.end)) | {
+def _invitation(asked_row: Asked, zone: str) -> Json:
+    return _record(asked_row.row, zone, asked_row.instance, (asked_row.start, asked_row.end)) | {
         "response": False,
-        "role": one.role.value,
-        "code": int(one.status),
-        "status": one.status.word,
-        "conflict": one.conflict,
+        "role": asked_row.role.value,
+        "code": int(asked_row.status),
+        "status": asked_row.status.word,
+        "conflict": asked_row.conflict,
     }
 
 
-def _response(one: Refusal, zone: str) -> Json:
-    code = status.code(one.role, one.standing)
-    key = one.row.person or one.row.associate or one.row.resource or one.row.email
+def _response(refusal: Refusal, zone: str) -> Json:
+    code = status.code(refusal.role, refusal.standing)
+    key = refusal.row.person or refusal.row.associate or refusal.row.resource or refusal.row.email
     answer = {
         "response": True,
         "key": key,
-        "name": one.name,
-        "role": one.role.value,
+        "name": refusal.name,
+        "role": refusal.role.value,
         "code": int(code),
         "status": code.word,
-        "comment": one.standing.comment,
-        "replied_at": shapes.moment(one.standing.replied_at, zone),
-        "next": REASSIGN if one.role is Role.ASSIGNED else RESCHEDULE,
+        "comment": refusal.standing.comment,
+        "replied_at": shapes.moment(refusal.standing.replied_at, zone),
+        "next": REASSIGN if refusal.role is Role.ASSIGNED else RESCHEDULE,
     }
-    return _record(one.row, zone, one.instance, (one.start, one.end)) | answer
+    return _record(refusal.row, zone, refusal.instance, (refusal.start, refusal.end)) | answer
 
 
 PLAIN = ("kind", "title", "location", "owner", "assigned_by")

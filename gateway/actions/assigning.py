@@ -70,8 +70,8 @@ def _check(desk: Desk, to: str) -> None:
 
 
 def _assigner(desk: Desk, concerned: Parties) -> str:
-    """Who answers for it while it is assigned: who asks for it now, or for the CRM whoever did, or
-    whose it was.
+    """Who answers for it while it is assigned: who asks for it now, or for the CRM the one who did,
+    or whose it was.
     """
     if desk.actor.associate:
         return desk.actor.associate

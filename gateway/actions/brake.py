@@ -25,7 +25,7 @@ EARLIER = 20
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """An edition that everybody still holds, its number, and the copies: whoever answered while the
+    """An edition that everybody still holds, its number, and the copies: who answered while the
     brake held the news is asked once more, unless that answer counts after all.
     """
 
@@ -49,7 +49,7 @@ def apply(
     if not caught:
         return 0, False
     is_first = braked.summary(connection) is None
-    held = braked.hold(connection, caught, now)
+    held_letters = braked.hold(connection, caught, now)
     journal.write(
         connection,
         [
@@ -61,11 +61,11 @@ def apply(
                 letter=letter.letter,
                 detail=brake.REASON,
             )
-            for letter in held
+            for letter in held_letters
         ],
         now,
     )
-    return len(held), is_first and bool(held)
+    return len(held_letters), is_first and bool(held_letters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +91,16 @@ def keep_back(
     """Hold what takes the place of a held letter, and say which of the new ones the brake counts.
     `changed_at`: when another program changed the record, where that counts.
     """
-    by_hand = [letter for letter, one in letters if one.invitation in replaced.by_hand]
-    waiting, held = (LetterState.WAITING,), LetterState.HELD
-    outbox.change(connection, by_hand, waiting, held, outbox.BY_HAND, now)
-    counting = {letter: one for letter, one in letters if brake.counts(one)}
+    by_hand = [letter for letter, owed in letters if owed.invitation in replaced.by_hand]
+    waiting, on_hold = (LetterState.WAITING,), LetterState.HELD
+    outbox.change(connection, by_hand, waiting, on_hold, outbox.BY_HAND, now)
+    counting = {letter: owed for letter, owed in letters if brake.counts(owed)}
     if not counting:
         return
-    braking = [letter for letter, one in counting.items() if one.invitation in replaced.braked]
+    braking = [letter for letter, owed in counting.items() if owed.invitation in replaced.braked]
     if changed_at is not None or braking:
         braked.count(connection, list(counting), changed_at or now)
-    outbox.change(connection, braking, waiting, held, brake.REASON, now)
+    outbox.change(connection, braking, waiting, on_hold, brake.REASON, now)
 
 
 def holds(copies: Sequence[owing.Copy]) -> bool:
@@ -111,8 +111,8 @@ def holds(copies: Sequence[owing.Copy]) -> bool:
 def put_back(
     connection: Connection,
     key: str,
-    wanted: Edition | None,
-    known: Edition | None,
+    current: Edition | None,
+    planned: Edition | None,
     copies: Sequence[owing.Copy],
     now: datetime,
 ) -> Undone | None:
@@ -122,13 +122,13 @@ def put_back(
     if not holds(copies):
         braked.forget(connection, key)
         return None
-    if wanted is None or known is None:
+    if current is None or planned is None:
         return None
     top = max(copy.top_sequence for copy in copies)
     fit = (
         (number, edition)
         for number, edition in invitations.earlier(connection, key, EARLIER)
-        if edition.recurrence_id is None and brake.undoes(wanted, edition, known, top)
+        if edition.recurrence_id is None and brake.undoes(current, edition, planned, top)
     )
     number, earlier = next(fit, (None, None))
     if number is None or earlier is None:

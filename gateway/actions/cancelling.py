@@ -1,7 +1,7 @@
 """Calling a follow-up off, or one date of it, and taking that back (domain.md §4, §6).
 
 Nothing of the record is read but what every record says, so that one which cannot be planned may
-still be cancelled: whoever holds it is told. Whatever is taken back within the coalescing window
+still be cancelled: those who hold it are told. What is taken back within the coalescing window
 sends nothing.
 """
 
@@ -80,7 +80,7 @@ def _reinstate_date(desk: Desk, key: str, text: str) -> bool:
 def is_off(whole: Edition, instance: Moment) -> bool:
     """Whether this date of the series is cancelled, or left out of it."""
     assert whole.recurrence is not None
-    cancelled = (one.original for one in whole.dates if one.cancelled)
+    cancelled = (change.original for change in whole.dates if change.cancelled)
     return instance in whole.recurrence.exdates or instance in cancelled
 
 
@@ -88,7 +88,7 @@ def require_dates(desk: Desk, key: str) -> None:
     """Raises `Refused` where no date of the series is left."""
     whole = series.of(desk.connection, key, desk.settings)
     assert whole.recurrence is not None
-    off = {one.original for one in whole.dates if one.cancelled}
-    left = (one for one in recurrence.instances(whole) if one not in off)
-    if next(left, None) is None:
+    off = {change.original for change in whole.dates if change.cancelled}
+    dates_left = (date for date in recurrence.instances(whole) if date not in off)
+    if next(dates_left, None) is None:
         raise Refused(series.NO_DATE_LEFT)

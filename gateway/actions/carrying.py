@@ -41,7 +41,7 @@ def carry_out(desk: Desk, key: str, start: str = "", minutes: int | None = None)
     """A planned call takes place: it has a start, now where nothing is said, and lasts so many
     minutes, else as long as its owner prefers.
 
-    Raises as `Desk.edit`; `Refused` for what is no call, or was carried out already.
+    Raises as `Desk.edit`; `Refused` for a follow-up that is not a call, or was carried out already.
     """
     concerned = desk.edit(key)
     state = records.state(desk.connection, key)

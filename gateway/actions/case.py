@@ -2,7 +2,7 @@
 asked of it, and what can be done with it.
 
 Security: it comes from strangers. What is shown is plain text within limits, without the tokens of
-our addresses; whoever shows it escapes it for where it stands.
+our addresses; those who show it escape it for where it stands.
 """
 
 from collections.abc import Mapping, Sequence
@@ -63,7 +63,7 @@ class Case:
     """A message that waits, as a person decides on it. `participant`: the row's key, `invited`: the
     address that was invited.
 
-    `asks`: what he is asked, and `question` the same in words. `claims`: what each part of it
+    `asks`: what they are asked, and `question` the same in words. `claims`: what each part of it
     says. `unlearnable`: why its sender may not be learned as the participant; "" also where that
     was not asked.
     """
@@ -108,43 +108,51 @@ class Content:
     fault: str = ""
 
 
-def of(connection: Connection, found: Sequence[Kept]) -> list[Case]:
+def of(connection: Connection, messages: Sequence[Kept]) -> list[Case]:
     """Messages, as a person decides on them."""
-    numbers = sorted({one.participant for one in found if one.participant is not None})
-    members = {one.id: one for one in followups.members(connection, ids=numbers)} if numbers else {}
-    return [_case(one, members.get(one.participant or 0)) for one in found]
+    numbers = sorted(
+        {message.participant for message in messages if message.participant is not None}
+    )
+    members = (
+        {member.id: member for member in followups.members(connection, ids=numbers)}
+        if numbers
+        else {}
+    )
+    return [_case(message, members.get(message.participant or 0)) for message in messages]
 
 
-def _case(kept: Kept, member: followups.Member | None) -> Case:
-    claims = tuple(kept.detail.get("answers", ()))
+def _case(message: Kept, member: followups.Member | None) -> Case:
+    claims = tuple(message.detail.get("answers", ()))
     invited = member.address if member is not None else ""
     name = None
     if member is not None:
         name = member.key if member.date is None else f"{member.key}/{codec.moment(member.date)}"
-    asks = _asks(kept, member)
-    return Case(kept, name, invited, kept.speaker, asks, _words(kept, member, asks), claims)
+    asks = _asks(message, member)
+    return Case(
+        message, name, invited, message.speaker, asks, _words(message, member, asks), claims
+    )
 
 
-def _asks(kept: Kept, member: followups.Member | None) -> Question:
+def _asks(message: Kept, member: followups.Member | None) -> Question:
     """What the owner is asked, where yes or no is an answer."""
-    if kept.outcome is Outcome.PARTY_CRASHER:
+    if message.outcome is Outcome.PARTY_CRASHER:
         return Question.ADD
-    if member is None or not kept.asks_who:
+    if member is None or not message.asks_who:
         return Question.NONE
-    if kept.is_passed_on:
+    if message.is_passed_on:
         return Question.PASSED_ON
-    is_known = kept.speaker and address.among(kept.speaker, member.addresses)
+    is_known = message.speaker and address.among(message.speaker, member.addresses)
     return Question.THEMSELVES if is_known else Question.SAME_PERSON
 
 
-def _words(kept: Kept, member: followups.Member | None, asks: Question) -> str:
-    who = kept.speaker or "somebody"
+def _words(message: Kept, member: followups.Member | None, asks: Question) -> str:
+    who = message.speaker or "somebody"
     whom = (member.address or member.name or member.key) if member is not None else ""
     return {
-        Question.ADD: f"{who} answered {kept.follow_up} without having been invited: add him?",
+        Question.ADD: f"{who} answered {message.follow_up} without having been invited: add him?",
         Question.SAME_PERSON: f"{who} answered for {whom}: the same person?",
         Question.THEMSELVES: f"did {who} write this himself? Nothing in the mail proves it",
-        Question.PASSED_ON: kept.reason,
+        Question.PASSED_ON: message.reason,
         Question.NONE: "",
     }[asks]
 
@@ -183,7 +191,7 @@ def steps(case: Case, *, settles: bool) -> list[Step]:
 
 def without_tokens(shown: Any, mailboxes: Sequence[str]) -> Any:
     """A text, or a row or list of them, without the tokens of our addresses: texts of a mail may
-    hold the token of whoever it was sent to.
+    hold the token of the one it was sent to.
     """
     if isinstance(shown, str):
         return address.without_tokens(shown, mailboxes)

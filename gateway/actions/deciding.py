@@ -1,7 +1,7 @@
 """Decisions follow what the record says: opened where something begins to wait for a person, closed
 where it does not any more (domain.md §9).
 
-Whoever changes what may wait calls `follow` in the same transaction. It compares what stands with
+Code that changes what may wait calls `follow` in the same transaction. It compares what stands with
 what is open, so it does not matter what changed, or how often it is called: also what other
 programs wrote comes right at the next look, and at `sweep` at the latest.
 """
@@ -48,12 +48,16 @@ def _follow(
 ) -> None:
     there = kept.open_of(connection, keys, participants)
     causes = waiting.causes(connection, keys, there, now, participants)
-    made = decisions.difference(there, causes)
-    kept.close(connection, made.ended, now, verdict)
-    for one, associate in made.moved:
-        kept.give(connection, one.id, associate)
-    before = kept.chosen(connection, made.begun)
-    kept.put(connection, [one for one in made.begun if (one.kind, one.about) not in before], now)
+    changes = decisions.difference(there, causes)
+    kept.close(connection, changes.ended, now, verdict)
+    for decision, associate in changes.moved:
+        kept.give(connection, decision.id, associate)
+    before = kept.chosen(connection, changes.begun)
+    kept.put(
+        connection,
+        [cause for cause in changes.begun if (cause.kind, cause.about) not in before],
+        now,
+    )
 
 
 def wrote(

@@ -101,11 +101,11 @@ class _Case:
         return said
 
 
-def mine(desk: Desk, wanted: Filter, limit: int, before: int | None = None) -> list[Decision]:
+def mine(desk: Desk, selection: Filter, limit: int, before: int | None = None) -> list[Decision]:
     """The open decisions that this actor sees, newest first. `before`: only those of a lower
     number.
     """
-    scope = _scope(desk.actor, wanted)
+    scope = _scope(desk.actor, selection)
     return kept.page(desk.connection, scope, limit, before) if scope is not None else []
 
 
@@ -115,14 +115,14 @@ def count(desk: Desk) -> int:
     return kept.count(desk.connection, scope) if scope is not None else 0
 
 
-def _scope(actor: Actor, wanted: Filter) -> Filter | None:
+def _scope(actor: Actor, selection: Filter) -> Filter | None:
     """None: nothing ever waits for them."""
     if actor.is_whole_crm:
-        return replace(wanted, associate=None, administrators=False)
+        return replace(selection, associate=None, administrators=False)
     is_admin = actor.access is Access.ADMIN
     if actor.access is Access.READ or not (actor.associate or is_admin):
         return None
-    return replace(wanted, associate=actor.associate, administrators=is_admin)
+    return replace(selection, associate=actor.associate, administrators=is_admin)
 
 
 def get(desk: Desk, number: int) -> Decision:
@@ -132,25 +132,28 @@ def get(desk: Desk, number: int) -> Decision:
 
 def shown(desk: Desk, listed: Sequence[Decision]) -> list[shapes.Json]:
     """As API, events and webhooks show them."""
-    return [shapes.decision(replace(kept.view(one), detail=detail(desk, one))) for one in listed]
+    return [
+        shapes.decision(replace(kept.view(decision), detail=detail(desk, decision)))
+        for decision in listed
+    ]
 
 
-def detail(desk: Desk, one: Decision) -> Mapping[str, Any]:
+def detail(desk: Desk, decision: Decision) -> Mapping[str, Any]:
     """What it says: of the brake how much it holds now, of a private follow-up that nobody owns
     nothing to an administrator.
     """
-    if one.kind is DecisionKind.BRAKE and one.closed_at is None:
+    if decision.kind is DecisionKind.BRAKE and decision.closed_at is None:
         summary = braked.summary(desk.connection)
         if summary is None:
             return {}
         since = codec.moment(summary.since) or None
         return {"letters": summary.letters, "follow_ups": summary.follow_ups, "since": since}
-    if desk.actor.access is Access.ADMIN and one.cause.follow_up is not None:
-        concerned = parties.of(desk.connection, one.cause.follow_up)
+    if desk.actor.access is Access.ADMIN and decision.cause.follow_up is not None:
+        concerned = parties.of(desk.connection, decision.cause.follow_up)
         is_private = concerned is not None and concerned.private
         if concerned and is_private and not concerned.concerns(desk.actor.associate):
             return {}
-    return kept.said(one)
+    return kept.said(decision)
 
 
 def decide(desk: Desk, number: int, chosen: Chosen, judge: review.Judge) -> Decision:
@@ -182,11 +185,11 @@ def decide(desk: Desk, number: int, chosen: Chosen, judge: review.Judge) -> Deci
     return get(desk, number)
 
 
-def _settled(desk: Desk, one: Decision, chosen: Chosen) -> list[int]:
+def _settled(desk: Desk, decision: Decision, chosen: Chosen) -> list[int]:
     """The messages that a choice settles and taking it back lets wait again."""
-    if one.kind is not DecisionKind.PARTY_CRASHER or chosen.choice != Choice.ADD:
+    if decision.kind is not DecisionKind.PARTY_CRASHER or chosen.choice != Choice.ADD:
         return []
-    return questions.of_speaker(desk.connection, one.cause)
+    return questions.of_speaker(desk.connection, decision.cause)
 
 
 def _seen(desk: Desk, decision: Decision | None, number: int) -> Decision:

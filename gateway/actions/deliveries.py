@@ -94,7 +94,7 @@ def claim(
             claims.free_dead(connection, now)
         fits = pace.room(connection, account, limits, now).within(room)
         letters = claims.take(connection, gateway, now, room.letters, account=account, room=fits)
-        taken = Counter(address.domain(one.letter.address) for one in letters)
+        taken = Counter(address.domain(queued.letter.address) for queued in letters)
         spent = pace.spend(connection, account, limits, taken, now)
         if spent:
             words = f"{account}: {limits.per_day} letters in 24 hours"
@@ -146,7 +146,7 @@ def _settle(
 ) -> Blame | None:
     attempts = [attempt for _, _, attempt in letters if attempt is not None]
     attempts.sort(key=lambda attempt: attempt.started_at + timedelta(seconds=attempt.seconds))
-    kept = claims.settle(
+    ours = claims.settle(
         connection, [settlement for _, settlement, _ in letters], attempts, gateway, now
     )
     accounts = {
@@ -157,8 +157,8 @@ def _settle(
     blame, back = None, set[int]()
     for account in sorted(accounts):
         for row in _in_a_row(connection, account, now):
-            if (found := _put_back(connection, row, now, give_up)) is not None:
-                blame, back = found, back | found.letters
+            if (new_blame := _put_back(connection, row, now, give_up)) is not None:
+                blame, back = new_blame, back | new_blame.letters
     journal.write(
         connection,
         [
@@ -171,7 +171,7 @@ def _settle(
                 detail=settlement.note,
             )
             for queued, settlement, _ in letters
-            if queued.id in kept - back and _told(queued, settlement)
+            if queued.id in ours - back and _told(queued, settlement)
         ],
         now,
     )
@@ -228,10 +228,10 @@ def _put_back(
 def came_back(
     connection: Connection, returned: reports.Returned, report: bounce.Report, now: datetime
 ) -> bool:
-    """What a delivery report says of our account, not of the invitee: his letter waits as refused,
-    to be tried again when the account is in order (`queue retry`), and one alarm is raised in an
-    hour. Returns whether it does say so: of a letter that the invitee's server sent on it says so
-    of that server.
+    """What a delivery report says of our account, not of the invitee: their letter waits as
+    refused, to be tried again when the account is in order (`queue retry`), and one alarm is raised
+    in an hour. Returns whether it does say so: of a letter that the invitee's server sent on it
+    says so of that server.
     """
     to = returned.invitation
     said = refusals.reported(report.status, report.diagnostic)
@@ -254,7 +254,7 @@ def came_back(
 
 def _sends_too_much(connection: Connection, account: str, now: datetime) -> bool:
     """Whether an account should rest that does not: more letters would only make worse what several
-    reports say. One alone proves nothing: whoever has a letter can write a report of it.
+    reports say. One alone proves nothing: everybody who has a letter can write a report of it.
     """
     if pace.rest_of(connection, account) is not None:
         return False
@@ -284,17 +284,21 @@ def rest_of(store: Store, account: str) -> tuple[Rest | None, bool]:
 def held(store: Store) -> int:
     """How many letters preflight holds."""
     with store.read() as connection:
-        found = outbox.preflight(connection)
-    return found.letters if found is not None else 0
+        summary = outbox.preflight(connection)
+    return summary.letters if summary is not None else 0
 
 
-def rest(store: Store, one: Rest, now: datetime) -> None:
+def rest(store: Store, account_rest: Rest, now: datetime) -> None:
     """Show that an account rests. The journal says when it begins, not every try on the way."""
     with store.write() as connection:
-        if pace.begin_rest(connection, one):
+        if pace.begin_rest(connection, account_rest):
             journal.write(
                 connection,
-                [journal.Entry("account_paused", detail=f"{one.account}: {one.words}")],
+                [
+                    journal.Entry(
+                        "account_paused", detail=f"{account_rest.account}: {account_rest.words}"
+                    )
+                ],
                 now,
             )
 

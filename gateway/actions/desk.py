@@ -7,7 +7,7 @@ coalescing window is over, together with whatever comes meanwhile. What a person
 follow-up does not count for the brake (domain.md §10); an import does.
 
 On failure: nothing of it was written. A record that no letter could say is refused here
-(`InputError`), where whoever wrote it still listens.
+(`InputError`), while its author still listens.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -65,7 +65,7 @@ class Desk:
     queued: list[int] = field(default_factory=list)
     """Letters that are in the outbox already, which no planning finds."""
     noted: set[str] = field(default_factory=set)
-    """The follow-ups of which the journal says something."""
+    """The follow-ups that the journal says something of."""
     single: bool = True
     """Whether it is a person's doing, which the brake does not count."""
     began: int = 0
@@ -105,13 +105,13 @@ class Desk:
         """The follow-up, whom it concerns. Raises `NotFound` where there is none that this actor
         sees, `Forbidden` where they may not do that.
         """
-        found = parties.of(self.connection, key)
-        if found is None:
+        concerned = parties.of(self.connection, key)
+        if concerned is None:
             raise NotFound(marked("there is no follow-up %(key)s"), key=key)
-        permission.require(self.actor, verb, found, row)
+        permission.require(self.actor, verb, concerned, row)
         if verb is not Verb.SEE:
             self.watch(key)
-        return found
+        return concerned
 
     def watch(self, key: str, messages: Collection[int] = ()) -> None:
         """This follow-up may be changed from here on. `messages`: those that may be settled."""
@@ -151,7 +151,7 @@ class Desk:
         [row] = rows
         try:
             self.require(verb, key, row.key if row.is_associate else "")
-        except NotFound:  # of which follow-up it is is nobody's business who does not see that
+        except NotFound:  # who does not see the follow-up is not told that the row is of it
             raise absent from None
         return row
 
@@ -165,11 +165,11 @@ class Desk:
         """Write down what this actor did, by the way they came where the entry names no other."""
         actor = self.actor
         signed = [
-            replace(one, by=actor.by, channel=one.channel or actor.channel) for one in entries
+            replace(entry, by=actor.by, channel=entry.channel or actor.channel) for entry in entries
         ]
         journal.write(self.connection, signed, self.now)
         self.settled = None
-        self.noted.update(one.follow_up for one in signed if one.follow_up is not None)
+        self.noted.update(entry.follow_up for entry in signed if entry.follow_up is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,7 @@ class Letters:
     uncounted: int = 0
 
     def count(self, method: Method) -> int:
-        return sum(one.letter.method is method for one in self.queued)
+        return sum(queued.letter.method is method for queued in self.queued)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +215,8 @@ def perform(
 
 
 def carry_out(desk: Desk, command: Callable[[Desk], T]) -> Outcome[T]:
-    """The command in a transaction that is open, for whoever keeps more in it than the effect.
-    `Refused` where another program was quicker.
+    """The command in a transaction that is open, for a caller that keeps more in it than the
+    effect. `Refused` where another program was quicker.
     """
     desk.began = marks.newest_number(desk.connection)
     try:
@@ -230,7 +230,7 @@ def carry_out(desk: Desk, command: Callable[[Desk], T]) -> Outcome[T]:
 
 def settle(desk: Desk) -> Letters:
     """What follows from the command so far: decisions, the letters that are owed, and the diaries,
-    which come last (`store.diary`). Whoever shows what was written does this before, so that the
+    which come last (`store.diary`). Before what was written is shown, this is done, so that the
     answer says of conflicts what the next reader is told.
     """
     if desk.settled is None:

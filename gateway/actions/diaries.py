@@ -52,10 +52,10 @@ def of(
     """
     everybody = holders(desk, names)
     zone = desk.settings.mail.timezone
-    kept = _entries(desk, everybody, period)
+    diary_entries = _entries(desk, everybody, period)
     lines: dict[str, list[Line]] = {holder.who: [] for holder in everybody}
     tasks: dict[str, list[Task]] = {holder.who: [] for holder in everybody}
-    listed = diaries.lines(desk.connection, desk.actor, kept)
+    listed = diaries.lines(desk.connection, desk.actor, diary_entries)
     if cancelled:
         listed += diaries.called_off(desk.connection, desk.actor, lines.keys(), period, zone)
     for line in listed:
@@ -65,7 +65,9 @@ def of(
     late = diaries.overdue(*about, period[0], zone) if overdue else []
     for task in late + diaries.tasks(*about, period, zone):
         tasks[f"associate:{task.owner}"].append(task)
-    return [Diary(one, tuple(lines[one.who]), tuple(tasks[one.who])) for one in everybody]
+    return [
+        Diary(holder, tuple(lines[holder.who]), tuple(tasks[holder.who])) for holder in everybody
+    ]
 
 
 def shown(desk: Desk, names: Sequence[str], period: Span) -> Json:
@@ -74,16 +76,16 @@ def shown(desk: Desk, names: Sequence[str], period: Span) -> Json:
     return {
         "from": shapes.moment(period[0], zone),
         "to": shapes.moment(period[1], zone),
-        "diaries": [_diary(one, zone, today) for one in of(desk, names, period)],
+        "diaries": [_diary(whole_diary, zone, today) for whole_diary in of(desk, names, period)],
     }
 
 
-def _diary(one: Diary, zone: str, today: str) -> Json:
+def _diary(whole_diary: Diary, zone: str, today: str) -> Json:
     return {
-        one.holder.kind: one.holder.key,
-        "name": one.holder.name,
-        "entries": [_line(line, zone) for line in one.lines],
-        "tasks": [_task(task, today) for task in one.tasks],
+        whole_diary.holder.kind: whole_diary.holder.key,
+        "name": whole_diary.holder.name,
+        "entries": [_line(line, zone) for line in whole_diary.lines],
+        "tasks": [_task(task, today) for task in whole_diary.tasks],
     }
 
 
@@ -108,14 +110,14 @@ def taken(desk: Desk, names: Sequence[str], period: Span, without: str) -> dict[
 
 
 def taken_each(
-    desk: Desk, wanted: Sequence[tuple[Sequence[str], Span, str]]
+    desk: Desk, looks: Sequence[tuple[Sequence[str], Span, str]]
 ) -> list[dict[str, list[Span]]]:
     """The same for several of them, read at once."""
-    places = [(names, period) for names, period, _ in wanted]
-    found = diaries.of_each(desk.connection, places, desk.settings.mail.timezone, desk.now)
+    places = [(names, period) for names, period, _ in looks]
+    of_looks = diaries.of_each(desk.connection, places, desk.settings.mail.timezone, desk.now)
     return [
-        _within(diaries.occupied(kept, without=without), period)
-        for kept, (_, period, without) in zip(found, wanted, strict=True)
+        _within(diaries.occupied(diary_entries, without=without), period)
+        for diary_entries, (_, period, without) in zip(of_looks, looks, strict=True)
     ]
 
 
@@ -148,7 +150,7 @@ def first_available(
     everybody = holders(desk, names)
     occupied = _occupied(desk, everybody, (not_before, until), without)
     taken = [span for spans in occupied.values() for span in spans]
-    weeks = _weeks(desk, [one.key for one in everybody if one.kind == "associate"], within)
+    weeks = _weeks(desk, [holder.key for holder in everybody if holder.kind == "associate"], within)
     slots = available.first_available(taken, weeks, timedelta(minutes=minutes), not_before, until)
     return {"slots": [_slot(slot, zone) for slot in slots]}
 
@@ -182,20 +184,24 @@ def first_of(desk: Desk, key: str) -> datetime | None:
 
 def first_double(desk: Desk, key: str) -> Double | None:
     """Of the first date that lies ahead and is double booked what is said of it."""
-    kept = diary.entries(desk.connection, [key]).get(key, [])
-    first = _first_conflict(kept, desk.now)
+    diary_entries = diary.entries(desk.connection, [key]).get(key, [])
+    first = _first_conflict(diary_entries, desk.now)
     if first is None:
         return None
-    here = [one for one in kept if one.entry.instance == first.entry.instance]
-    everybody = {one.entry.who for one in here if one.entry.busy}
+    here = [
+        diary_row for diary_row in diary_entries if diary_row.entry.instance == first.entry.instance
+    ]
+    everybody = {diary_row.entry.who for diary_row in here if diary_row.entry.busy}
     span = first.entry.start, first.entry.end
     for ahead in AHEAD:
         taken = _taken(desk, key, everybody, (span[0], span[1] + ahead))
         slot = _first_free(desk, everybody, taken, span, ahead)
         if slot is not None:
             break
-    who = sorted(one.entry.who for one in here if one.conflict)
-    overlapping = {other for one in who for other in taken.get(one, ()) if _overlap(other, span)}
+    who = sorted(diary_row.entry.who for diary_row in here if diary_row.conflict)
+    overlapping = {
+        other for holder in who for other in taken.get(holder, ()) if _overlap(other, span)
+    }
     instance = codec.moment(first.entry.instance)
     return Double(instance, who, sorted(overlapping), slot)
 
@@ -215,9 +221,9 @@ def _first_free(
     ahead: timedelta,
 ) -> Slot | None:
     """The first time after that, and so near, at which all of these are free for as long."""
-    associates = [one.partition(":")[2] for one in who if one.startswith("associate:")]
+    associates = [name.partition(":")[2] for name in who if name.startswith("associate:")]
     slots = available.first_available(
-        [one for spans in taken.values() for one in spans],
+        [span for spans in taken.values() for span in spans],
         _weeks(desk, sorted(associates), None),
         span[1] - span[0],
         span[0],
@@ -226,13 +232,17 @@ def _first_free(
     return slots[0] if slots else None
 
 
-def _overlap(one: Span, other: Span) -> bool:
-    return one[0] < other[1] and one[1] > other[0]
+def _overlap(first: Span, other: Span) -> bool:
+    return first[0] < other[1] and first[1] > other[0]
 
 
-def _first_conflict(kept: Sequence[Kept], now: datetime) -> Kept | None:
-    ahead = (one for one in kept if one.conflict and one.entry.start > now)
-    return min(ahead, key=lambda one: one.entry.start, default=None)
+def _first_conflict(diary_entries: Sequence[Kept], now: datetime) -> Kept | None:
+    ahead = (
+        diary_row
+        for diary_row in diary_entries
+        if diary_row.conflict and diary_row.entry.start > now
+    )
+    return min(ahead, key=lambda diary_row: diary_row.entry.start, default=None)
 
 
 def holders(desk: Desk, names: Sequence[str]) -> list[Holder]:
@@ -284,13 +294,13 @@ def _weeks(
     return sorted(weeks, key=lambda week: week.timezone)
 
 
-def _line(one: Line, zone: str) -> Json:
-    entry, record = one.entry, one.record
+def _line(line: Line, zone: str) -> Json:
+    entry, record = line.entry, line.record
     taken: Json = {
         "start": shapes.moment(entry.start, zone),
         "end": shapes.moment(entry.end, zone),
         "busy": entry.busy,
-        "conflict": one.conflict,
+        "conflict": line.conflict,
     }
     if record is None:
         return taken | {"private": True}
@@ -302,7 +312,7 @@ def _line(one: Line, zone: str) -> Json:
     taken |= {name: getattr(record, name) for name in PLAIN}
     taken |= {name: bool(getattr(record, name)) for name in FLAGS}
     taken |= {"instance": shapes.moment(entry.instance, zone)}
-    return taken | {"code": int(one.status), "status": one.status.word}
+    return taken | {"code": int(line.status), "status": line.status.word}
 
 
 def _task(task: Task, today: str) -> Json:

@@ -53,15 +53,15 @@ def keep(connection: Connection, keys: Collection[str], timezone: str, now: date
     if not readable:
         return
     occupations = diary.occupations(connection, readable, timezone)
-    kept = diary.entries(connection, readable)
+    by_follow_up = diary.entries(connection, readable)
     courses = diary.courses(connection, readable)
     changes = _Changes()
     for occupation in occupations:
         if not occupation.unreadable:
-            here = kept.get(occupation.key, ()), courses.get(occupation.key, ())
+            here = by_follow_up.get(occupation.key, ()), courses.get(occupation.key, ())
             _compare(occupation, *here, now, changes)
     diary.attend(connection, changes.left, changes.joined)
-    present = [one for here in kept.values() for one in here]
+    present = [stored for here in by_follow_up.values() for stored in here]
     flagged = {row for occupation in occupations for row in occupation.flagged}
     if changes.gone or changes.fresh or not _agrees(connection, present, flagged):
         passed_over = _write(connection, readable, changes, present, flagged)
@@ -86,7 +86,7 @@ def keep_each(connection: Connection, keys: Collection[str], timezone: str, now:
 
 def _compare(
     occupation: Occupation,
-    kept: Sequence[Kept],
+    diary_entries: Sequence[Kept],
     courses: Sequence[Course],
     now: datetime,
     changes: _Changes,
@@ -107,11 +107,11 @@ def _compare(
                 occupation.key, edition, occupation.attendees, window, is_free=occupation.is_free
             )
         )
-    there = {one.entry for one in kept}
-    changes.gone += (one for one in kept if one.entry not in set(expected))
+    there = {stored.entry for stored in diary_entries}
+    changes.gone += (stored for stored in diary_entries if stored.entry not in set(expected))
     changes.fresh += (entry for entry in expected if entry not in there)
-    changes.left += (one for one in courses if attending.get(one.who) != one)
-    changes.joined += (one for one in attending.values() if one not in courses)
+    changes.left += (course for course in courses if attending.get(course.who) != course)
+    changes.joined += (course for course in attending.values() if course not in courses)
 
 
 def _window(courses: Iterable[Course], now: datetime) -> tuple[datetime, datetime]:
@@ -127,9 +127,13 @@ def _window(courses: Iterable[Course], now: datetime) -> tuple[datetime, datetim
 
 def _agrees(connection: Connection, present: Sequence[Kept], flagged: set[int]) -> bool:
     """Whether what is said of conflicts is so."""
-    colliding = {mine for mine, _ in diary.collisions(connection, [one.id for one in present])}
-    rows = {one.entry.participant for one in present if one.id in colliding} - {None}
-    return rows == flagged and all(one.conflict == (one.id in colliding) for one in present)
+    colliding = {
+        mine for mine, _ in diary.collisions(connection, [stored.id for stored in present])
+    }
+    rows = {stored.entry.participant for stored in present if stored.id in colliding} - {None}
+    return rows == flagged and all(
+        stored.conflict == (stored.id in colliding) for stored in present
+    )
 
 
 def _write(
@@ -140,13 +144,13 @@ def _write(
     flagged: set[int],
 ) -> set[str]:
     """Returns the follow-ups whose flags somebody else had in hand."""
-    concerned = [*(one.entry for one in present), *changes.fresh]
+    concerned = [*(stored.entry for stored in present), *changes.fresh]
     diary.lock(connection, {entry.who for entry in concerned})
-    gone = [one.id for one in changes.gone]
+    gone = [stored.id for stored in changes.gone]
     freed = {other for _, other in diary.collisions(connection, gone)}
     diary.remove(connection, gone)
     diary.add(connection, changes.fresh)
-    own = [one.id for here in diary.entries(connection, keys).values() for one in here]
+    own = [stored.id for here in diary.entries(connection, keys).values() for stored in here]
     pairs = diary.collisions(connection, own)
     colliding = {mine for mine, _ in pairs} | {other for _, other in pairs}
     freed -= colliding
@@ -155,7 +159,9 @@ def _write(
     conflict |= {number: number in still for number in freed}
     passed_over = diary.flag(connection, conflict)
     rows = diary.rows_of(connection, conflict) | flagged
-    rows |= {one.entry.participant for one in changes.gone if one.entry.participant is not None}
+    rows |= {
+        stored.entry.participant for stored in changes.gone if stored.entry.participant is not None
+    }
     return passed_over | diary.flag_rows(connection, rows)
 
 

@@ -107,9 +107,9 @@ def _note(store: Store, link: Link, now: datetime) -> None:
 def _feed(connection: Connection, reader: _Reader, now: datetime) -> Feed:
     period = now - diary.BEHIND, now + AHEAD
     whose = [f"associate:{reader.associate}"]
-    kept = diaries.entries(connection, whose, period, reader.timezone, now)
+    diary_entries = diaries.entries(connection, whose, period, reader.timezone, now)
     actor = Actor(Access.USER, reader.associate)
-    lines = diaries.lines(connection, actor, kept)
+    lines = diaries.lines(connection, actor, diary_entries)
     name = cards.associates(connection).get(reader.associate, reader.associate)
     about = connection, actor, [reader.associate]
     late = diaries.overdue(*about, period[0], reader.timezone)

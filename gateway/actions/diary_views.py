@@ -41,13 +41,13 @@ def state(desk: Desk, views: Sequence[View]) -> list[View]:
 
 def save(desk: Desk, view: View) -> list[View]:
     """One more, in the place of one of that name."""
-    others = [one for one in every(desk) if one.name != view.name.strip()]
+    others = [other for other in every(desk) if other.name != view.name.strip()]
     return state(desk, [*others, view])
 
 
 def drop(desk: Desk, name: str) -> list[View]:
     """One less, if it is there."""
-    return state(desk, [one for one in every(desk) if one.name != name])
+    return state(desk, [view for view in every(desk) if view.name != name])
 
 
 def shown(views: Sequence[View]) -> dict[str, Any]:

@@ -28,10 +28,10 @@ VERBS: Mapping[str, Verb] = {
 
 def entry(desk: Desk, section: str, key: str) -> dict[str, Any]:
     """Raises `NotFound` where there is none."""
-    found = entries.one(desk.connection, section, key)
-    if found is None:
+    listed = entries.one(desk.connection, section, key)
+    if listed is None:
         raise _absent(section, key)
-    return found
+    return listed
 
 
 def before(desk: Desk, section: str, key: str) -> dict[str, Any] | None:

@@ -1,10 +1,11 @@
-"""A person's own words to a token address: passed on to the owner, once, in his own mailbox (P23).
+"""A person's own words to a token address: passed on to the owner, once, in their own mailbox
+(P23).
 
 They leave through the outbox like every letter, as plain text in the gateway's name, marked with
 who really wrote them. A status never comes of them; what they seem to answer is only mentioned.
 Part of the caller's transaction. Security: nothing automatic is passed on, nothing to a mailbox of
-ours or to whoever wrote it, at most `MOST` for a row and UTC day; replies go to the invitee,
-whoever wrote.
+ours or to its own writer, at most `MOST` for a row and UTC day; replies go to the invitee, no
+matter who wrote.
 """
 
 from collections.abc import Sequence
@@ -107,13 +108,13 @@ def _queue(connection: Connection, words: _Words, message: int, now: datetime) -
     """Put them into the outbox. Returns the number of the letter."""
     answer, row, to = words.answer, words.row, words.to
     owner, mail, conclusion = words.owner, words.mail, answer.conclusion
-    known = address.among(answer.address, {row.address, *row.known})
+    is_known = address.among(answer.address, {row.address, *row.known})
     invitee = Guest(to.name, row.address)
     remarks = Remarks(
         words=conclusion.comment,
-        writer=Guest(to.name if known else "", answer.address),
-        row=None if known else invitee,
-        reply_to=answer.address if known and not syntax.problem(answer.address) else row.address,
+        writer=Guest(to.name if is_known else "", answer.address),
+        row=None if is_known else invitee,
+        reply_to=answer.address if is_known and not syntax.problem(answer.address) else row.address,
     )
     owed = owing.Owed(
         Method.NONE,

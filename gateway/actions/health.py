@@ -61,22 +61,22 @@ def seen(store: Store, settings: Settings, now: datetime) -> list[Condition]:
     """All troubles for somebody who looks once, what failed first: what the store knows, and what
     can be seen from here. Raises `StoreError`.
     """
-    found = told(store, settings, now)
-    named = {condition.subject for condition in found}
+    troubles = told(store, settings, now)
+    named = {condition.subject for condition in troubles}
     places = [("store", store.path.parent)] if store.path is not None else []
     for disk in disks(places, settings.store.free_megabytes):
         if disk.subject not in named:
-            found.append(disk)
+            troubles.append(disk)
     if why := store.unwritable(PATIENCE_SECONDS):
-        found.append(health.store(why, None, now))
-    return health.troubles(found)
+        troubles.append(health.store(why, None, now))
+    return health.troubles(troubles)
 
 
 def disks(places: Iterable[tuple[str, Path | int]], megabytes: int) -> list[Condition]:
     """Which of these file systems have little room. A place is a path, or an open file's number;
     one that cannot be asked says nothing.
     """
-    found: list[Condition] = []
+    crowded_disks: list[Condition] = []
     for what, place in places:
         try:
             seen = os.statvfs(place)
@@ -86,8 +86,8 @@ def disks(places: Iterable[tuple[str, Path | int]], megabytes: int) -> list[Cond
         # Some file systems count no files, or have no size at all.
         crowded = seen.f_files > 0 and seen.f_favail == 0
         if total and megabytes and (state := room(total, free, crowded, megabytes)):
-            found.append(health.disk(what, free, total, full=state is State.FAILED))
-    return found
+            crowded_disks.append(health.disk(what, free, total, full=state is State.FAILED))
+    return crowded_disks
 
 
 def room(total: int, free: int, crowded: bool, megabytes: int) -> State | None:
@@ -118,10 +118,16 @@ def _sending(
     expected: bool,
 ) -> Iterable[Condition]:
     """`expected`: letters should leave now, so one that waits is a trouble."""
-    resting = {one.account: one for one in pace.resting(connection) if one.account in names}
-    for one in resting.values():
-        failure = health.Failure(one.since, one.failures, one.words, one.until)
-        yield health.sending(one.account, failure, now, sure=one.why == REFUSED)
+    resting = {
+        account_rest.account: account_rest
+        for account_rest in pace.resting(connection)
+        if account_rest.account in names
+    }
+    for account_rest in resting.values():
+        failure = health.Failure(
+            account_rest.since, account_rest.failures, account_rest.words, account_rest.until
+        )
+        yield health.sending(account_rest.account, failure, now, sure=account_rest.why == REFUSED)
     for name in names if expected else ():
         due = outbox.next_due(connection, name)
         if due is None or due >= now - LATE:
@@ -147,17 +153,21 @@ def _time_zones(connection: Connection, now: datetime) -> Sequence[Condition]:
 
 
 def _letters(connection: Connection) -> Sequence[Condition]:
-    held = outbox.preflight(connection)
-    if held is None:
+    at_preflight = outbox.preflight(connection)
+    if at_preflight is None:
         return []
-    return [health.letters(held.letters, held.first, held.why, every=held.every)]
+    return [
+        health.letters(
+            at_preflight.letters, at_preflight.first, at_preflight.why, every=at_preflight.every
+        )
+    ]
 
 
 def _brake(connection: Connection, now: datetime) -> Sequence[Condition]:
-    held = braked.summary(connection)
-    if held is None:
+    summary = braked.summary(connection)
+    if summary is None:
         return []
-    return [health.brake(held.letters, held.follow_ups, held.since, now)]
+    return [health.brake(summary.letters, summary.follow_ups, summary.since, now)]
 
 
 def _review(connection: Connection, megabytes: int) -> Sequence[Condition]:

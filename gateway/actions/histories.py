@@ -35,9 +35,9 @@ def seen(connection: Connection, actor: Actor, after: int, limit: int) -> Seen:
 
 def of(connection: Connection, actor: Actor, rows: Sequence[journal.Entry]) -> list[shapes.Entry]:
     """Those of these entries that an actor sees."""
-    keys = {one.follow_up for one in rows if one.follow_up is not None}
+    keys = {entry.follow_up for entry in rows if entry.follow_up is not None}
     shown = visible.keys(connection, actor, keys)
-    return _named(connection, [one for one in rows if _is_seen(one, shown, actor)])
+    return _named(connection, [entry for entry in rows if _is_seen(entry, shown, actor)])
 
 
 def _is_seen(entry: journal.Entry, shown: frozenset[str], actor: Actor) -> bool:
@@ -48,13 +48,13 @@ def _is_seen(entry: journal.Entry, shown: frozenset[str], actor: Actor) -> bool:
 
 
 def _named(connection: Connection, rows: Sequence[journal.Entry]) -> list[shapes.Entry]:
-    numbers = sorted({one.participant for one in rows if one.participant is not None})
-    keys = {one.id: one.key for one in followups.members(connection, ids=numbers)}
+    numbers = sorted({entry.participant for entry in rows if entry.participant is not None})
+    keys = {member.id: member.key for member in followups.members(connection, ids=numbers)}
     if gone := [number for number in numbers if number not in keys]:
         # A row that was deleted is known by where its letters went.
         letters = invitations.deliveries(connection, gone)
         keys |= {number: letter.address for number, letter in letters.items()}
-    return [view(one, keys.get(one.participant or 0, "")) for one in rows]
+    return [view(entry, keys.get(entry.participant or 0, "")) for entry in rows]
 
 
 def view(entry: journal.Entry, key: str) -> shapes.Entry:
@@ -83,16 +83,16 @@ def now(
     connection: Connection, rows: Sequence[shapes.Entry], zone: str
 ) -> Mapping[int, shapes.Json]:
     """What each entry is about, as GET shows it now; what is gone is missing."""
-    numbers = sorted({one.participant for one in rows if one.participant is not None})
-    keys = sorted({one.follow_up for one in rows if one.follow_up is not None})
-    people = {one.id: shapes.participant(one) for one in reading.rows_of(connection, numbers, zone)}
-    whole = {one.key: one for one in reading.follow_ups(connection, keys, zone)}
+    numbers = sorted({entry.participant for entry in rows if entry.participant is not None})
+    keys = sorted({entry.follow_up for entry in rows if entry.follow_up is not None})
+    people = {row.id: shapes.participant(row) for row in reading.rows_of(connection, numbers, zone)}
+    whole = {record.key: record for record in reading.follow_ups(connection, keys, zone)}
     shown = dict[int, shapes.Json]()
-    for one in rows:
-        follow_up = whole.get(one.follow_up or "")
-        if one.participant is not None:
-            if one.participant in people:
-                shown[one.id] = people[one.participant]
+    for entry in rows:
+        follow_up = whole.get(entry.follow_up or "")
+        if entry.participant is not None:
+            if entry.participant in people:
+                shown[entry.id] = people[entry.participant]
         elif follow_up is not None:
-            shown[one.id] = shapes.follow_up(follow_up)
+            shown[entry.id] = shapes.follow_up(follow_up)
     return shown

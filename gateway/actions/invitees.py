@@ -16,16 +16,16 @@ def of(
 ) -> list[owing.Invitee]:
     """Everybody in a follow-up. `passed_on`: delegator → delegate."""
     if not passed_on:
-        return [one_of(one, context) for one in members]
-    by_id = {one.id: Guest(one.name, one.address) for one in members}
+        return [one_of(member, context) for member in members]
+    by_id = {member.id: Guest(member.name, member.address) for member in members}
     given = {delegate: by_id.get(delegator) for delegator, delegate in passed_on.items()}
     return [
         replace(
-            one_of(one, context),
-            delegated_from=given.get(one.id),
-            delegated_to=by_id.get(passed_on.get(one.id, 0)),
+            one_of(member, context),
+            delegated_from=given.get(member.id),
+            delegated_to=by_id.get(passed_on.get(member.id, 0)),
         )
-        for one in members
+        for member in members
     ]
 
 
@@ -76,10 +76,10 @@ def succeeding(
     )
 
 
-def is_given_away(known: Edition | None, wanted: Edition | None, context: Context) -> bool:
+def is_given_away(planned: Edition | None, current: Edition | None, context: Context) -> bool:
     """Whether another program made it somebody else's: who is assigned it, and took part already,
     is asked for that (domain.md §4). A command of ours begins the row itself.
     """
-    if known is None or wanted is None or context.author != records.BY_SQL:
+    if planned is None or current is None or context.author != records.BY_SQL:
         return False
-    return known.organizer != wanted.organizer
+    return planned.organizer != current.organizer

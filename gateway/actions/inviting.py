@@ -78,8 +78,8 @@ def add(desk: Desk, key: str, entries: Sequence[Entry], *, email_invite: bool) -
             "add", marked("has more than %(most)s entries; add them in steps"), most=invitees.MOST
         )
     candidates, unknown = picking.candidates(desk.connection, entries)
-    rows = [one for one in followups.members(desk.connection, key) if one.date is None]
-    candidates = _told_apart([_reachable(one) for one in candidates])
+    rows = [member for member in followups.members(desk.connection, key) if member.date is None]
+    candidates = _told_apart([_reachable(candidate) for candidate in candidates])
     choices = invitees.choose(candidates, _present(candidates, rows))
     context = Context.read(desk.connection, desk.settings, desk.now).of(desk.connection, key)
     switches = {
@@ -92,7 +92,7 @@ def add(desk: Desk, key: str, entries: Sequence[Entry], *, email_invite: bool) -
     _tell(desk, key, numbers)
     added = [_added(choice, numbers, switches) for choice in choices]
     added += [Added(entry, "", Result.REFUSED, Reason.UNKNOWN) for entry in unknown]
-    return sorted(added, key=lambda one: one.entry)
+    return sorted(added, key=lambda row: row.entry)
 
 
 def remove(desk: Desk, number: int) -> None:
@@ -149,31 +149,33 @@ def switch_all(desk: Desk, key: str, *, on: bool) -> list[Switched]:
     """The switch of everybody who takes part but the owner and the resources."""
     desk.edit(key)
     rows = [
-        one
-        for one in followups.members(desk.connection, key)
-        if not one.removed and one.role not in status.FIXED
+        member
+        for member in followups.members(desk.connection, key)
+        if not member.removed and member.role not in status.FIXED
     ]
     return _switch_rows(desk, key, rows, on=on)
 
 
 def _switch_rows(desk: Desk, key: str, rows: Sequence[Member], *, on: bool) -> list[Switched]:
     context = Context.read(desk.connection, desk.settings, desk.now).of(desk.connection, key)
-    made = [_switched(row, context, on=on) for row in rows]
+    switched = [_switched(row, context, on=on) for row in rows]
     by_number = {row.id: row for row in rows}
-    changed = [one for one in made if not one.reason and by_number[one.row].email_invite is not on]
-    numbers = [one.row for one in changed]
+    changed = [
+        row for row in switched if not row.reason and by_number[row.row].email_invite is not on
+    ]
+    numbers = [row.row for row in changed]
     note = plan.NO_ACCOUNT if on and not context.account else ""
     participants.change(desk.connection, numbers, {"email_invite": on, "note": note})
-    without = [one.row for one in made if one.reason is Reason.NO_ADDRESS]
+    without = [row.row for row in switched if row.reason is Reason.NO_ADDRESS]
     participants.change(desk.connection, without, {"note": plan.NO_ADDRESS})
     if changed:
         word = "on" if on else "off"
         entries = [
-            journal.Entry("switched", key, one.row, by_number[one.row].date, detail=word)
-            for one in changed
+            journal.Entry("switched", key, row.row, by_number[row.row].date, detail=word)
+            for row in changed
         ]
         desk.changed(key, *entries)
-    return made
+    return switched
 
 
 def _switched(row: Member, context: Context, *, on: bool) -> Switched:
@@ -204,8 +206,8 @@ def readdress(desk: Desk, number: int, value: str) -> None:
     if not is_bare and permission.may(desk.actor, Verb.DIRECTORY) is not permission.Answer.YES:
         raise Forbidden(ELSEWHERE, name=row.name or row.key)
     rows = followups.members(desk.connection, row.follow_up)
-    others = [one for one in rows if one.id != number and one.date == row.date]
-    if is_bare and any(address.among(spelled, one.addresses) for one in others):
+    others = [member for member in rows if member.id != number and member.date == row.date]
+    if is_bare and any(address.among(spelled, member.addresses) for member in others):
         raise Refused(marked("%(spelled)s takes part already"), spelled=spelled)
     mark = marks.newest_number(desk.connection)
     if is_bare:
@@ -252,13 +254,15 @@ def resend(desk: Desk, number: int) -> None:
 
 def _told_apart(candidates: Sequence[Candidate]) -> list[Candidate]:
     """A bare address of somebody who is picked by name as well is that person."""
-    by_name = [one for one in candidates if one.kind != Source.EMAIL]
-    holders = {address.plain(value): one for one in by_name for value in one.addresses}
+    by_name = [candidate for candidate in candidates if candidate.kind != Source.EMAIL]
+    holders = {
+        address.plain(value): candidate for candidate in by_name for value in candidate.addresses
+    }
     return [
-        replace(holders[plain], entry=one.entry)
-        if one.kind == Source.EMAIL and (plain := address.plain(one.key)) in holders
-        else one
-        for one in candidates
+        replace(holders[plain], entry=candidate.entry)
+        if candidate.kind == Source.EMAIL and (plain := address.plain(candidate.key)) in holders
+        else candidate
+        for candidate in candidates
     ]
 
 
@@ -278,7 +282,7 @@ def _present(candidates: Sequence[Candidate], rows: Sequence[Member]) -> dict[st
     by_who = {row.who: Present(row.id, row.removed) for row in rows}
     by_address = dict[str, Present]()
     # Of two rows with one address the one that takes part counts.
-    for row in sorted(rows, key=lambda one: not one.removed):
+    for row in sorted(rows, key=lambda member: not member.removed):
         for spelled in row.addresses:
             by_address[address.plain(spelled)] = Present(row.id, row.removed)
     present = dict[str, Present]()
@@ -308,7 +312,7 @@ def _switch(candidate: Candidate, concerned: Parties, context: Context, *, wish:
         return _Switch(False)
     if role in status.FIXED:
         return _Switch(False, Reason.OWNER if role is Role.OWNER else Reason.RESOURCE)
-    value = next((one for one in candidate.addresses if not syntax.problem(one)), "")
+    value = next((spelling for spelling in candidate.addresses if not syntax.problem(spelling)), "")
     if context.unreachable(value, candidate.kind == Source.ASSOCIATE):
         return _Switch(False, Reason.NO_ADDRESS, plan.NO_ADDRESS)
     return _Switch(True, note="" if context.account else plan.NO_ACCOUNT)
@@ -327,21 +331,25 @@ def _insert(
     desk: Desk, concerned: Parties, choices: Sequence[Choice], switches: Mapping[str, _Switch]
 ) -> dict[str, int]:
     """New rows. Returns their numbers by who they are."""
-    new = [one.candidate for one in choices if one.result is Result.ADDED and not one.removed]
-    made = [
-        participants.New(
-            one.kind,
-            one.key,
-            one.name if one.kind == Source.EMAIL else "",
-            one.who,
-            int(status.code(_role(one, concerned), Standing())),
-            switches[one.who].on,
-            switches[one.who].note,
-        )
-        for one in new
+    new = [
+        choice.candidate
+        for choice in choices
+        if choice.result is Result.ADDED and not choice.removed
     ]
-    numbers = participants.insert(desk.connection, concerned.key, made)
-    return {one.who: number for one, number in zip(new, numbers, strict=True)}
+    new_rows = [
+        participants.New(
+            candidate.kind,
+            candidate.key,
+            candidate.name if candidate.kind == Source.EMAIL else "",
+            candidate.who,
+            int(status.code(_role(candidate, concerned), Standing())),
+            switches[candidate.who].on,
+            switches[candidate.who].note,
+        )
+        for candidate in new
+    ]
+    numbers = participants.insert(desk.connection, concerned.key, new_rows)
+    return {candidate.who: number for candidate, number in zip(new, numbers, strict=True)}
 
 
 def _take_back(
@@ -351,9 +359,9 @@ def _take_back(
     are by the letter that they get (itip.md §2).
     """
     back = {
-        one.candidate.who: one.row
-        for one in choices
-        if one.result is Result.ADDED and one.removed and one.row is not None
+        choice.candidate.who: choice.row
+        for choice in choices
+        if choice.result is Result.ADDED and choice.removed and choice.row is not None
     }
     for switched in {switches[who] for who in back}:
         values = {

@@ -107,15 +107,15 @@ def let_in(
     site: Site,
     now: datetime,
 ) -> bool:
-    """Invite a party crasher to the follow-ups that he answered. Returns whether he is a
+    """Invite a party crasher to the follow-ups that they answered. Returns whether they are a
     participant of one now.
 
-    `who`: his address, authenticated; policy has been asked before.
+    `who`: their address, authenticated; policy has been asked before.
     """
     keys = dict.fromkeys(
-        one.follow_up
-        for one in answers
-        if one.conclusion.outcome is Outcome.PARTY_CRASHER and one.address == who
+        answer.follow_up
+        for answer in answers
+        if answer.conclusion.outcome is Outcome.PARTY_CRASHER and answer.address == who
     )
     joined = [
         key
@@ -174,12 +174,12 @@ def _open(connection: Connection, key: str, who: str, site: Site, now: datetime)
     """Whether somebody can still join, and is not the owner, who is never asked."""
     members, owner = followups.members(connection, key), followups.owner(connection, key)
     try:
-        wanted = stated.edition(connection, key, site, members)
+        current = stated.edition(connection, key, site, members)
     except InputError:  # nobody joins what cannot be read; a person is asked
-        wanted = None
-    if wanted is None or wanted.cancelled or recurrence.over(wanted, now) or syntax.problem(who):
+        current = None
+    if current is None or current.cancelled or recurrence.over(current, now) or syntax.problem(who):
         return False
     return not (
         (owner is not None and address.same(owner.address, who))
-        or any(address.among(who, one.addresses) for one in members)
+        or any(address.among(who, member.addresses) for member in members)
     )

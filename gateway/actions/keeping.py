@@ -50,18 +50,18 @@ def keep(
     connection: Connection,
     key: str,
     members: Sequence[Member],
-    made: plan.Plan,
+    planned: plan.Plan,
     now: datetime,
     by: str = "",
 ) -> None:
     """Write standings, codes and notes of the rows, and what the journal says of them. `by`: who
     changed the follow-up.
     """
-    changed = _keep_standings(connection, key, members, made.changes)
-    entries = [replace(one, by=_author(one, by)) for one in changed]
+    changed = _keep_standings(connection, key, members, planned.changes)
+    entries = [replace(entry, by=_author(entry, by)) for entry in changed]
     by_hand = [member.id for member in members if member.set_status is not None]
     followups.hand_taken(connection, by_hand)
-    entries += _keep_notes(connection, key, members, made.notes)
+    entries += _keep_notes(connection, key, members, planned.notes)
     journal.write(connection, entries, now)
 
 
@@ -151,7 +151,7 @@ def _keep_notes(
 
 def remember(
     connection: Connection,
-    made: plan.Plan,
+    planned: plan.Plan,
     edition: int | None,
     standings: Sequence[Any] | None,
 ) -> None:
@@ -161,7 +161,7 @@ def remember(
     """
     taken = [
         (change.participant, change.instance)
-        for change in made.changes
+        for change in planned.changes
         if change.event in TAKEN_AWAY
     ]
     braked.keep_former(connection, taken, edition, standings)

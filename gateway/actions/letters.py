@@ -98,38 +98,38 @@ def shown(
 ) -> list[shapes.Letter]:
     """Letters as they are shown, with what servers said of them. `words`: with subject and text."""
     writer = Writer.at(connection, settings) if words else None
-    members = followups.members(connection, ids=sorted({one.participant for one in queued}))
+    members = followups.members(connection, ids=sorted({letter.participant for letter in queued}))
     keys = {member.id: member.key for member in members}
-    tries = outbox.tries(connection, [one.id for one in queued])
-    return [_shown(one, keys, tries.get(one.id, ()), writer) for one in queued]
+    tries = outbox.tries(connection, [letter.id for letter in queued])
+    return [_shown(letter, keys, tries.get(letter.id, ()), writer) for letter in queued]
 
 
 def _shown(
-    one: Queued,
+    queued: Queued,
     keys: Mapping[int, str],
     tries: Sequence[outbox.Attempt],
     writer: Writer | None,
 ) -> shapes.Letter:
-    letter = one.letter
+    letter = queued.letter
     view = shapes.Letter(
-        id=one.id,
-        follow_up=one.follow_up,
-        participant=one.participant,
-        key=keys.get(one.participant, letter.address),
+        id=queued.id,
+        follow_up=queued.follow_up,
+        participant=queued.participant,
+        key=keys.get(queued.participant, letter.address),
         to=letter.address,
         language=letter.language,
         method=letter.method.value,
         sequence=letter.sequence,
         instance=letter.date,
-        state=one.state,
+        state=queued.state,
     )
     view = replace(
         view,
-        note=one.note,
-        tries=one.tries,
-        created_at=one.created_at,
-        due_at=one.due_at,
-        settled_at=one.settled_at,
+        note=queued.note,
+        tries=queued.tries,
+        created_at=queued.created_at,
+        due_at=queued.due_at,
+        settled_at=queued.settled_at,
         attempts=tuple(map(_attempt, tries)),
     )
     return view if writer is None else _written(view, letter, writer)
@@ -143,9 +143,15 @@ def _written(view: shapes.Letter, letter: Letter, writer: Writer) -> shapes.Lett
     return replace(view, mail=shapes.Mail(written.subject, written.text, written.html))
 
 
-def _attempt(one: outbox.Attempt) -> shapes.Attempt:
+def _attempt(tried: outbox.Attempt) -> shapes.Attempt:
     return shapes.Attempt(
-        one.started_at, one.verdict, one.step, one.code, one.enhanced, one.text, one.host
+        tried.started_at,
+        tried.verdict,
+        tried.step,
+        tried.code,
+        tried.enhanced,
+        tried.text,
+        tried.host,
     )
 
 

@@ -53,8 +53,8 @@ def load(
 def _write_follow_ups(here: Loading) -> None:
     here.report.notes.extend(
         f"follow_ups[{number}].deadline: a meeting has none (domain.md §2); it counts nowhere"
-        for number, one in enumerate(here.entries.follow_ups)
-        if Kind(one.kind) is Kind.MEETING and one.deadline is not None
+        for number, follow_up in enumerate(here.entries.follow_ups)
+        if Kind(follow_up.kind) is Kind.MEETING and follow_up.deadline is not None
     )
     timed = list(zip(here.entries.follow_ups, here.checked.times, strict=True))
     rows = [
@@ -99,8 +99,8 @@ def _sign_follow_ups(here: Loading) -> None:
     journal.write(here.connection, entries, here.now)
 
 
-def _follow_up(one: FollowUp, times: Times, planned: bool) -> dict[str, Any]:
-    row = one.model_dump(
+def _follow_up(follow_up: FollowUp, times: Times, planned: bool) -> dict[str, Any]:
+    row = follow_up.model_dump(
         exclude={
             "start",
             "end",
@@ -120,9 +120,9 @@ def _follow_up(one: FollowUp, times: Times, planned: bool) -> dict[str, Any]:
         "deadline": times.deadline,
         "answer_by": times.answer_by,
         "rrule": times.rrule,
-        "fields": json.dumps(one.fields, sort_keys=True),
+        "fields": json.dumps(follow_up.fields, sort_keys=True),
         "forgotten": False,
     }
     # UID and counter of an earlier system count until the gateway has used them.
-    kept = {} if planned else {"uid": one.uid, "sequence": one.sequence}
-    return row | {column: value for column, value in kept.items() if value is not None}
+    of_earlier = {} if planned else {"uid": follow_up.uid, "sequence": follow_up.sequence}
+    return row | {column: value for column, value in of_earlier.items() if value is not None}

@@ -1,7 +1,7 @@
 """What of a document must have been defined, in the store or in the same document: types, fields,
 sales and groups (domain.md §11).
 
-A sort of which nothing is defined is not asked for: a site that never made a list of its types goes
+A sort that nothing is defined of is not asked for: a site that never made a list of its types goes
 on as before. What stands in the store already may be said again.
 """
 
@@ -38,28 +38,35 @@ def faults(
 
 def types(connection: Connection, entries: Document) -> dict[str, Type]:
     """The types that there will be."""
-    here = {one.key: Type(one.key, Kind(one.kind)) for one in entries.types}
+    here = {
+        definition.key: Type(definition.key, Kind(definition.kind)) for definition in entries.types
+    }
     return stored.types(connection) | here
 
 
 def fields(connection: Connection, entries: Document) -> dict[str, Field]:
     """The fields that there will be."""
     here = {
-        one.key: Field(one.key, FieldType(one.type), one.required, tuple(one.choices))
-        for one in entries.fields
+        definition.key: Field(
+            definition.key,
+            FieldType(definition.type),
+            definition.required,
+            tuple(definition.choices),
+        )
+        for definition in entries.fields
     }
     return stored.fields(connection) | here
 
 
 def _of_groups(connection: Connection, entries: Document) -> Iterator[tuple[Steps, str]]:
     for section, table, column, groups, group_table in GROUPED:
-        said = {one.key: one.group for one in getattr(entries, section) if one.group}
-        here = [one.key for one in getattr(entries, groups)]
+        said = {entry.key: entry.group for entry in getattr(entries, section) if entry.group}
+        here = [group.key for group in getattr(entries, groups)]
         unknown = _undefined(connection, group_table, said.values(), here)
         before = stored.column(connection, table, column, said) if unknown else {}
-        for number, one in enumerate(getattr(entries, section)):
-            if one.group in unknown and before.get(one.key) != one.group:
-                yield (section, number, "group"), f"there is no group {one.group!r}"
+        for number, entry in enumerate(getattr(entries, section)):
+            if entry.group in unknown and before.get(entry.key) != entry.group:
+                yield (section, number, "group"), f"there is no group {entry.group!r}"
 
 
 def _of_sources(connection: Connection, entries: Document) -> Iterator[tuple[Steps, str]]:
@@ -68,12 +75,12 @@ def _of_sources(connection: Connection, entries: Document) -> Iterator[tuple[Ste
         kind = groups.removesuffix("s")
         named = {
             ("follow_ups", number, "participants", position, kind): getattr(row, kind)
-            for number, one in enumerate(entries.follow_ups)
-            for position, row in enumerate(one.participants)
+            for number, follow_up in enumerate(entries.follow_ups)
+            for position, row in enumerate(follow_up.participants)
             if getattr(row, kind) is not None
         }
-        here = {one.group for one in getattr(entries, section)}
-        here |= {one.key for one in getattr(entries, groups)}
+        here = {entry.group for entry in getattr(entries, section)}
+        here |= {group.key for group in getattr(entries, groups)}
         there = {
             key: key in here or sources.picks(connection, kind, key) is not None
             for key in set(named.values())
@@ -88,17 +95,17 @@ def _of_follow_ups(
 ) -> Iterator[tuple[Steps, str]]:
     if not entries.follow_ups:
         return
-    sales = [one.sale for one in entries.follow_ups if one.sale]
+    sales = [follow_up.sale for follow_up in entries.follow_ups if follow_up.sale]
     defined = _Defined(
         types(connection, entries),
         fields(connection, entries),
-        _undefined(connection, "sale", sales, [one.key for one in entries.sales]),
+        _undefined(connection, "sale", sales, [sale.key for sale in entries.sales]),
     )
-    keys = {old_keys.get(one.key, one.key) for one in entries.follow_ups}
+    keys = {old_keys.get(follow_up.key, follow_up.key) for follow_up in entries.follow_ups}
     said = stored.said(connection, keys) if defined.is_anything else {}
-    for number, one in enumerate(entries.follow_ups):
-        before = said.get(old_keys.get(one.key, one.key))
-        for steps, reason in defined.faults(one, before):
+    for number, follow_up in enumerate(entries.follow_ups):
+        before = said.get(old_keys.get(follow_up.key, follow_up.key))
+        for steps, reason in defined.faults(follow_up, before):
             yield ("follow_ups", number, *steps), reason
 
 
@@ -114,14 +121,18 @@ class _Defined:
     def is_anything(self) -> bool:
         return bool(self.types or self.fields or self.unsold)
 
-    def faults(self, one: FollowUp, before: stored.Said | None) -> Iterator[tuple[Steps, str]]:
+    def faults(
+        self, follow_up: FollowUp, before: stored.Said | None
+    ) -> Iterator[tuple[Steps, str]]:
         stood = (None, None, None) if before is None else (before.type, before.sale, before.fields)
         type_before, sale_before, fields_before = stood
-        if reason := definitions.type_fault(self.types, one.type, Kind(one.kind), type_before):
+        if reason := definitions.type_fault(
+            self.types, follow_up.type, Kind(follow_up.kind), type_before
+        ):
             yield ("type",), reason
-        if one.sale in self.unsold and one.sale != sale_before:
-            yield ("sale",), Phrase(marked("there is no sale %(key)r"), key=one.sale)
-        for key, reason in definitions.field_faults(self.fields, one.fields, fields_before):
+        if follow_up.sale in self.unsold and follow_up.sale != sale_before:
+            yield ("sale",), Phrase(marked("there is no sale %(key)r"), key=follow_up.sale)
+        for key, reason in definitions.field_faults(self.fields, follow_up.fields, fields_before):
             yield ("fields", key), reason
 
 

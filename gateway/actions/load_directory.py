@@ -30,17 +30,17 @@ def write(connection: Connection, entries: Document, report: Report) -> None:
 
 def _write_definitions(connection: Connection, entries: Document, report: Report) -> None:
     fields = [
-        one.model_dump() | {"choices": json.dumps(one.choices, ensure_ascii=False)}
-        for one in entries.fields
+        field.model_dump() | {"choices": json.dumps(field.choices, ensure_ascii=False)}
+        for field in entries.fields
     ]
     for section, table, rows in (
-        ("types", "follow_up_type", [one.model_dump() for one in entries.types]),
+        ("types", "follow_up_type", [type_entry.model_dump() for type_entry in entries.types]),
         ("fields", "field_definition", fields),
-        ("groups", "user_group", [one.model_dump() for one in entries.groups]),
+        ("groups", "user_group", [group.model_dump() for group in entries.groups]),
         (
             "resource_groups",
             "resource_group",
-            [one.model_dump() for one in entries.resource_groups],
+            [group.model_dump() for group in entries.resource_groups],
         ),
     ):
         load_report.count(report, section, directory.merge(connection, table, ("key",), rows))
@@ -52,7 +52,11 @@ def _write_preferences(connection: Connection, entries: Document, report: Report
         stated = entries.preferences.stated()
         is_changed = preferences.state(connection, preferences.SITE, stated)
         report.add("preferences", [], ["site"] * is_changed, ["site"] * (not is_changed))
-    said = {one.key: one.preferences for one in entries.associates if one.preferences is not None}
+    said = {
+        associate.key: associate.preferences
+        for associate in entries.associates
+        if associate.preferences is not None
+    }
     changed = {key for key, own in said.items() if preferences.state(connection, key, own.stated())}
     report.change("associates", changed)
 

@@ -50,10 +50,10 @@ def document(today: date) -> dict[str, Any]:
 
 def schema() -> dict[str, Any]:
     """The format as JSON Schema (2020-12), from the same models that read a document."""
-    made = load_format.Document.model_json_schema()
+    json_schema = load_format.Document.model_json_schema()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **made,
+        **json_schema,
         "title": "A document of invite-gateway load",
     }
 

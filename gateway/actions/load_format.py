@@ -355,7 +355,7 @@ def stated(said: Any) -> dict[str, object]:
 
 def faults(error: ValidationError) -> list[tuple[Steps, str]]:
     """What pydantic found, in our words."""
-    return [(one["loc"], reason(one)) for one in error.errors(include_url=False)]
+    return [(fault["loc"], reason(fault)) for fault in error.errors(include_url=False)]
 
 
 def refusal(places: Sequence[tuple[Steps, str]]) -> InputError:

@@ -93,19 +93,19 @@ def _picked(here: Loading, named: Sequence[Invited]) -> list[Invited]:
         return []
     rows = [*directory.participants(here.connection, {entry.follow_up for entry in asked})]
     rows += [entry.identity for entry in named if entry.source is None]
-    owners = {one.key: one.owner for one in here.entries.follow_ups}
+    owners = {follow_up.key: follow_up.owner for follow_up in here.entries.follow_ups}
     rows += [(key, None, owner, None, None, None) for key, owner in owners.items() if owner]
     present = {row[:-1] for row in rows}
     added = list[Invited]()
     for entry, pick in _picks(here, asked):
-        made = _of_pick(entry, pick)
-        if made.identity[:-1] in present:
+        invited = _of_pick(entry, pick)
+        if invited.identity[:-1] in present:
             continue
-        present.add(made.identity[:-1])
+        present.add(invited.identity[:-1])
         if pick.invitable:
-            added.append(made)
+            added.append(invited)
         else:
-            place = load_format.path(made.place)
+            place = load_format.path(invited.place)
             here.report.notes.append(f"{place} is not invited: nobody may (invitable)")
     return added
 

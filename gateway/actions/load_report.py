@@ -27,8 +27,8 @@ class Report:
         self, section: str, created: Iterable[str], changed: Iterable[str], left: Iterable[str]
     ) -> None:
         for where, keys in ((self.created, created), (self.changed, changed), (self.left, left)):
-            if found := sorted(keys):
-                where[section] = found
+            if names := sorted(keys):
+                where[section] = names
 
     def change(self, section: str, keys: Iterable[str]) -> None:
         """What else changed of entries that were left so far."""

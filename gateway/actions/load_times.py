@@ -37,7 +37,7 @@ class Times:
     """When a follow-up takes place. `deadline` is an instant, also for a day (its local midnight);
     so is `answer_by`.
 
-    `participants`: for each of the file's, the one date that he is invited to.
+    `participants`: for each of the file's, the one date that they are invited to.
     """
 
     start: Moment | None = None
@@ -55,14 +55,14 @@ class Reader:
     follow-up, reason).
     """
 
-    one: load_format.FollowUp
+    follow_up: load_format.FollowUp
     zone: ZoneInfo
     problems: list[tuple[Steps, str]] = field(default_factory=list)
 
     def times(self) -> Times:
-        one = self.one
-        start = self._moment(one.start, ("start",))
-        end = self._moment(one.end, ("end",), is_end=True)
+        follow_up = self.follow_up
+        start = self._moment(follow_up.start, ("start",))
+        end = self._moment(follow_up.end, ("end",), is_end=True)
         deadline, answer_by = self._deadline(), self._answer_by()
         self._reasons()
         if self.problems:
@@ -75,18 +75,18 @@ class Reader:
         if end is not None and end < start:
             self._wrong(("end",), "is before the start")
             return Times()
-        if end == start and one.all_day:
+        if end == start and follow_up.all_day:
             end = start + DAY
         rule, dates = self._series(start, end)
         whole = Edition(
             uid="",
-            kind=Kind(one.kind),
+            kind=Kind(follow_up.kind),
             title="",
             start=start,
-            end=kinds.end(start, end, BUILT_IN.length(Kind(one.kind))),
+            end=kinds.end(start, end, BUILT_IN.length(Kind(follow_up.kind))),
             timezone=self.zone.key,
             organizer="",
-            all_day=one.all_day,
+            all_day=follow_up.all_day,
             recurrence=Recurrence(rule, rdates=tuple(date.original for date in dates)),
         )
         return Times(
@@ -100,12 +100,12 @@ class Reader:
         )
 
     def _participants(self, series: Edition | None) -> tuple[Moment | None, ...]:
-        found = list[Moment | None]()
-        for number, one in enumerate(self.one.participants):
+        dates = list[Moment | None]()
+        for number, participant in enumerate(self.follow_up.participants):
             place: Steps = ("participants", number, "original_start")
-            date = self._moment(one.original_start, place)
-            if one.removed:
-                pass  # he may have been invited to a date that is gone
+            date = self._moment(participant.original_start, place)
+            if participant.removed:
+                pass  # they may have been invited to a date that is gone
             elif date is not None and series is None:
                 self._wrong(place, "needs a recurrence")
             elif (
@@ -114,9 +114,9 @@ class Reader:
                 and not self.problems
                 and not recurrence.is_instance(series, date)
             ):
-                self._wrong(place, f"no date of the series begins at {one.original_start}")
-            found.append(date)
-        return tuple(found)
+                self._wrong(place, f"no date of the series begins at {participant.original_start}")
+            dates.append(date)
+        return tuple(dates)
 
     def _wrong(self, place: Steps, reason: str) -> None:
         self.problems.append((place, reason))
@@ -125,11 +125,11 @@ class Reader:
         facts = {
             "end": end,
             "deadline": deadline,
-            "recurrence": self.one.recurrence,
-            "instances": self.one.instances or None,
+            "recurrence": self.follow_up.recurrence,
+            "instances": self.follow_up.instances or None,
         }
         said = {name for name, value in facts.items() if value is not None}
-        for place, reason in kinds.lacking(Kind(self.one.kind), said):
+        for place, reason in kinds.lacking(Kind(self.follow_up.kind), said):
             self._wrong((place,), reason)
 
     def _moment(self, text: str | None, place: Steps, *, is_end: bool = False) -> Moment | None:
@@ -139,7 +139,7 @@ class Reader:
         if text is None:
             return None
         read = self._parsed(text, place)
-        if read is None or not self.one.all_day:
+        if read is None or not self.follow_up.all_day:
             if read is not None and not isinstance(read, datetime):
                 self._wrong(place, f'{text!r} is a plain date, which needs "all_day": true')
                 return None
@@ -152,10 +152,10 @@ class Reader:
     def _parsed(self, text: str, place: Steps) -> Moment | None:
         try:
             if len(text) == 10:
-                found: Moment = date.fromisoformat(text)
+                moment: Moment = date.fromisoformat(text)
             else:
                 clock = datetime.fromisoformat(text)
-                found = (
+                moment = (
                     (clock if clock.tzinfo else clock.replace(tzinfo=self.zone))
                     .astimezone(UTC)
                     .replace(microsecond=0)
@@ -166,39 +166,46 @@ class Reader:
                 f"{text[:60]!r} is no time like 2026-12-01T09:00:00 and no date like 2026-12-01",
             )
             return None
-        if found.year not in YEARS:
+        if moment.year not in YEARS:
             self._wrong(place, f"{text!r} is out of reach (years {YEARS[0]} to {YEARS[-1]})")
             return None
-        return found
+        return moment
 
     def _deadline(self) -> datetime | None:
-        if self.one.deadline is None:
+        if self.follow_up.deadline is None:
             return None
-        read = self._parsed(self.one.deadline, ("deadline",))
+        read = self._parsed(self.follow_up.deadline, ("deadline",))
         if read is None or isinstance(read, datetime):
             return read
         return datetime.combine(read, time(), self.zone).astimezone(UTC)
 
     def _answer_by(self) -> datetime | None:
-        if self.one.answer_by is None:
+        if self.follow_up.answer_by is None:
             return None
-        read = self._parsed(self.one.answer_by, ("answer_by",))
+        read = self._parsed(self.follow_up.answer_by, ("answer_by",))
         if read is None or isinstance(read, datetime):
             return read
-        self._wrong(("answer_by",), f"{self.one.answer_by!r} is a plain date; by when on that day?")
+        self._wrong(
+            ("answer_by",), f"{self.follow_up.answer_by!r} is a plain date; by when on that day?"
+        )
         return None
 
     def _reasons(self) -> None:
-        said: list[tuple[Steps, load_format.FollowUp | load_format.Instance]] = [((), self.one)]
-        said += [(("instances", number), one) for number, one in enumerate(self.one.instances)]
-        for place, one in said:
-            if one.cancel_reason and not one.cancelled:
+        said: list[tuple[Steps, load_format.FollowUp | load_format.Instance]] = [
+            ((), self.follow_up)
+        ]
+        said += [
+            (("instances", number), instance)
+            for number, instance in enumerate(self.follow_up.instances)
+        ]
+        for place, entry in said:
+            if entry.cancel_reason and not entry.cancelled:
                 self._wrong((*place, "cancel_reason"), 'goes with "cancelled": true only')
 
     def _series(self, start: Moment, end: Moment | None) -> tuple[str, tuple[DateTimes, ...]]:
-        given = self.one.recurrence or load_format.Recurrence()
+        given = self.follow_up.recurrence or load_format.Recurrence()
         if not given.rrule and not given.rdates:
-            if self.one.instances:
+            if self.follow_up.instances:
                 self._wrong(("instances",), "need a recurrence")
             return "", ()
         dates = dict[Moment, DateTimes]()
@@ -206,13 +213,13 @@ class Reader:
             self._add(dates, ("recurrence", "rdates", number), text)
         series = Edition(
             uid="",
-            kind=Kind(self.one.kind),
+            kind=Kind(self.follow_up.kind),
             title="",
             start=start,
-            end=kinds.end(start, end, BUILT_IN.length(Kind(self.one.kind))),
+            end=kinds.end(start, end, BUILT_IN.length(Kind(self.follow_up.kind))),
             timezone=self.zone.key,
             organizer="",
-            all_day=self.one.all_day,
+            all_day=self.follow_up.all_day,
             recurrence=Recurrence(given.rrule, rdates=tuple(dates)),
         )
         try:
@@ -221,7 +228,7 @@ class Reader:
                 rules.begins_with_it(series)
             for number, text in enumerate(given.exdates):
                 self._add(dates, ("recurrence", "exdates", number), text, cancelled=True)
-            for number, instance in enumerate(self.one.instances):
+            for number, instance in enumerate(self.follow_up.instances):
                 self._instance(dates, ("instances", number), instance, series)
         except InputError as error:
             self._wrong(("recurrence", "rrule"), str(error))
@@ -241,39 +248,40 @@ class Reader:
         self,
         dates: dict[Moment, DateTimes],
         place: Steps,
-        one: load_format.Instance,
+        instance: load_format.Instance,
         series: Edition,
     ) -> None:
-        original = self._moment(one.original_start, (*place, "original_start"))
+        original = self._moment(instance.original_start, (*place, "original_start"))
         start, end = (
-            self._moment(one.start, (*place, "start")),
-            self._moment(one.end, (*place, "end"), is_end=True),
+            self._moment(instance.start, (*place, "start")),
+            self._moment(instance.end, (*place, "end"), is_end=True),
         )
         if original is None:
             return
-        known = dates.get(original)
-        if known is not None and (
-            known.cancelled or known.start is not None or known.end is not None
+        named = dates.get(original)
+        if named is not None and (
+            named.cancelled or named.start is not None or named.end is not None
         ):
-            self._wrong((*place, "original_start"), f"{one.original_start} is named twice")
+            self._wrong((*place, "original_start"), f"{instance.original_start} is named twice")
         elif not recurrence.is_instance(series, original):
             self._wrong(
-                (*place, "original_start"), f"no date of the series begins at {one.original_start}"
+                (*place, "original_start"),
+                f"no date of the series begins at {instance.original_start}",
             )
         if end is not None and end < (start or original):
             self._wrong((*place, "end"), "is before the start")
-        if known is None and not (one.cancelled or start or end):
+        if named is None and not (instance.cancelled or start or end):
             return  # it is what the rule says already
         dates[original] = (
-            DateTimes(original, cancelled=True, cancel_reason=one.cancel_reason)
-            if one.cancelled
+            DateTimes(original, cancelled=True, cancel_reason=instance.cancel_reason)
+            if instance.cancelled
             else DateTimes(original, start, end)
         )
 
 
-def read(one: load_format.FollowUp, site_zone: str) -> tuple[Times, list[tuple[Steps, str]]]:
+def read(follow_up: load_format.FollowUp, site_zone: str) -> tuple[Times, list[tuple[Steps, str]]]:
     """The times of a follow-up, and what is wrong with them: (place within the follow-up, reason),
     empty when all is well.
     """
-    reader = Reader(one, zones.zone(one.timezone or site_zone))
+    reader = Reader(follow_up, zones.zone(follow_up.timezone or site_zone))
     return reader.times(), reader.problems

@@ -15,24 +15,26 @@ from gateway.store.followups import Member
 def drop(
     connection: Connection,
     key: str,
-    wanted: Edition | None,
-    known: Edition | None,
+    current: Edition | None,
+    planned: Edition | None,
     context: Context,
     members: list[Member],
 ) -> bool:
     """Dates that the series has no more lose their own data, or the old name of a moved date would
     be read as an added one. Returns whether anything was written.
 
-    Whoever is invited to such a date alone is invited to the one that the series has on that day
-    now.
+    Somebody who is invited to such a date alone is invited to the one that the series has on that
+    day now.
     """
-    if wanted is None or known is None:
+    if current is None or planned is None:
         return False
-    single = {one.date for one in members if one.date is not None}
-    named = editions.named_dates(known) | editions.named_dates(wanted) | single
-    lost = editions.lost(known, wanted, named)
-    invited = [one for one in members if one.date in lost and not one.removed]
-    renamed = [_renamed(connection, one, known, wanted, members, context) for one in invited]
+    single = {member.date for member in members if member.date is not None}
+    named = editions.named_dates(planned) | editions.named_dates(current) | single
+    lost = editions.lost(planned, current, named)
+    invited = [member for member in members if member.date in lost and not member.removed]
+    renamed = [
+        _renamed(connection, member, planned, current, members, context) for member in invited
+    ]
     if not timing.drop_dates(connection, key, lost) and not any(renamed):
         return False
     answered = {date for member in members for date in member.standings}
@@ -47,16 +49,16 @@ def drop(
 def _renamed(
     connection: Connection,
     member: Member,
-    known: Edition,
-    wanted: Edition,
+    planned: Edition,
+    current: Edition,
     members: Sequence[Member],
     context: Context,
 ) -> bool:
     assert member.date is not None
-    zone = zones.zone(known.timezone)
+    zone = zones.zone(planned.timezone)
     day = member.date.astimezone(zone).date() if isinstance(member.date, datetime) else member.date
-    to = next(iter(recurrence.on_day(wanted, day)), None)
-    if to is None or any((one.key, one.date) == (member.key, to) for one in members):
+    to = next(iter(recurrence.on_day(current, day)), None)
+    if to is None or any((other.key, other.date) == (member.key, to) for other in members):
         return False
     followups.redate(connection, member.id, to)
     journal.write(

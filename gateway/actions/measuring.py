@@ -60,18 +60,18 @@ class Tally:
         if self.messages is None or self.attempts is None:
             self.messages = Seen(measures.newest_message(connection))
             self.attempts = Seen(measures.newest_attempt(connection))
-            for one in measures.messages(connection, self.messages.after):
-                if one.outcome is not None:
-                    self.messages.is_new(one.id)
+            for message in measures.messages(connection, self.messages.after):
+                if message.outcome is not None:
+                    self.messages.is_new(message.id)
             for number, _ in measures.attempts(connection, self.attempts.after):
                 self.attempts.is_new(number)
             return
-        for one in measures.messages(connection, self.messages.after):
+        for message in measures.messages(connection, self.messages.after):
             # One that failed is counted when it has its outcome.
-            if one.outcome is not None and self.messages.is_new(one.id):
-                self.outcomes[one.outcome] += 1
-                if one.seconds is not None:
-                    self.latency.add(one.seconds)
+            if message.outcome is not None and self.messages.is_new(message.id):
+                self.outcomes[message.outcome] += 1
+                if message.seconds is not None:
+                    self.latency.add(message.seconds)
         for number, verdict in measures.attempts(connection, self.attempts.after):
             if self.attempts.is_new(number):
                 self.verdicts[verdict] += 1
@@ -97,8 +97,8 @@ def elsewhere(store: Store, gateway: str, now: datetime) -> dict[str, Vitals]:
     Raises `StoreError`.
     """
     with store.read() as connection:
-        told = vitals.read(connection, now, but=gateway)
-    return {leases.shown(one): measured for one, measured in told.items()}
+        by_gateway = vitals.read(connection, now, but=gateway)
+    return {leases.shown(lease_name): measured for lease_name, measured in by_gateway.items()}
 
 
 def _letters(connection: Connection, now: datetime) -> Iterable[Family]:
@@ -107,8 +107,8 @@ def _letters(connection: Connection, now: datetime) -> Iterable[Family]:
         for (account, state, age), number in measures.open_letters(connection, now).items()
     ]
     yield Family("letters", "gauge", "Letters that have not left, by age at most.", waiting)
-    held = measures.held(connection)
-    by = [Sample(held.get(holder, 0), {"by": holder}) for holder in measures.Holder]
+    held_letters = measures.held(connection)
+    by = [Sample(held_letters.get(holder, 0), {"by": holder}) for holder in measures.Holder]
     yield Family("letters_held", "gauge", "Letters that are held, by what holds them.", by)
     refused = measures.refused(connection, now - RETURNED)
     yield _gauge("letters_refused", "Letters refused for good in the last 30 days.", refused)
@@ -159,8 +159,8 @@ def _webhooks(connection: Connection, now: datetime) -> Iterable[Family]:
 
 
 def _counted(tally: Tally) -> Iterable[Family]:
-    known = {outcome.value: 0 for outcome in Outcome} | tally.outcomes
-    outcomes = [Sample(number, {"outcome": outcome}) for outcome, number in known.items()]
+    every_outcome = {outcome.value: 0 for outcome in Outcome} | tally.outcomes
+    outcomes = [Sample(number, {"outcome": outcome}) for outcome, number in every_outcome.items()]
     yield Family("messages_total", "counter", "Messages received, by what came of them.", outcomes)
     ends = dict.fromkeys(VERDICTS, 0) | tally.verdicts
     verdicts = [Sample(number, {"verdict": verdict}) for verdict, number in ends.items()]

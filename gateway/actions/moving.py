@@ -99,15 +99,15 @@ def split(desk: Desk, key: str, since: str, changes: Mapping[str, Any]) -> serie
     desk.edit(key)
     whole = series.of(desk.connection, key, desk.settings)
     part = series.From(read(whole, "from", since, day=True), changes)
-    made = series.split(desk.connection, key, part, desk.settings, desk.now, desk.actor.by)
+    continued = series.split(desk.connection, key, part, desk.settings, desk.now, desk.actor.by)
     desk.changed(key)
-    desk.touch(made.key)
-    return made
+    desk.touch(continued.key)
+    return continued
 
 
 def dates(desk: Desk, key: str, after: str, before: str) -> Dates:
     """The dates of a follow-up from `after` to `before`, at most `MOST_DATES`, by their own times;
-    cancelled ones, too. Raises as `Desk.require`, and `InputError` for what is no time.
+    cancelled ones, too. Raises as `Desk.require`, and `InputError` for a text that is not a time.
     """
     desk.require(Verb.SEE, key)
     whole = series.standing(desk.connection, key, desk.settings)
@@ -118,12 +118,12 @@ def dates(desk: Desk, key: str, after: str, before: str) -> Dates:
     if last < first:
         raise errors.wrong("to", marked("is before from"))
     off = [_off(whole, name) for name in _names_off(whole)]
-    shown = [one for one in off if first <= _instant(whole, one.start) < last]
+    shown = [date for date in off if first <= _instant(whole, date.start) < last]
     shown += [
-        Date(one.original, one.start, one.end)
-        for one in recurrence.occurrences(whole, first, last, MOST_DATES)
+        Date(occurrence.original, occurrence.start, occurrence.end)
+        for occurrence in recurrence.occurrences(whole, first, last, MOST_DATES)
     ]
-    ordered = sorted(shown, key=lambda one: codec.moment(one.start))
+    ordered = sorted(shown, key=lambda date: codec.moment(date.start))
     return Dates(whole.timezone, ordered[:MOST_DATES])
 
 
@@ -255,7 +255,7 @@ def _names_off(whole: Edition) -> list[Moment]:
     """The dates that are cancelled, or left out of the series."""
     if whole.recurrence is None:
         return []
-    cancelled = [one.original for one in whole.dates if one.cancelled]
+    cancelled = [change.original for change in whole.dates if change.cancelled]
     return sorted({*whole.recurrence.exdates, *cancelled}, key=codec.moment)
 
 

@@ -97,8 +97,8 @@ class _Record:
     context: Context
     readable: bool
     # Not: it says what cannot be.
-    wanted: Edition | None
-    known: Edition | None
+    current: Edition | None
+    planned: Edition | None
     # The edition that was planned last.
     number: int | None
     # Of that edition.
@@ -115,7 +115,7 @@ class _Record:
     @property
     def other(self) -> dict[int, str]:
         """The addresses of `others`, by row."""
-        return {one.id: address.key(one.address) for one in self.others}
+        return {member.id: address.key(member.address) for member in self.others}
 
     @property
     def mailed(self) -> tuple[Sequence[owing.Copy], Collection[int]]:
@@ -135,7 +135,7 @@ def update(
     queued. `loaded`: what stands in the store of it, where the caller has locked and read it.
 
     Not `readable`: the record says what cannot be. By the last edition that was planned nobody is
-    invited or told anything new, but whoever is not to hold it any more is told that: removed,
+    invited or told anything new, but those who are not to hold it any more are told that: removed,
     switched off, or the follow-up cancelled.
     """
     faults.check(fault(key))
@@ -143,10 +143,10 @@ def update(
     if record is None:
         return []
     record = _hand_over(connection, _put_back(connection, record))
-    made = _decide(connection, record)
-    for owed in {(id(owed.edition), owed.method): owed for owed in made.owed}.values():
+    decided = _decide(connection, record)
+    for owed in {(id(owed.edition), owed.method): owed for owed in decided.owed}.values():
         _sayable(owed)
-    return _save(connection, record, made)
+    return _save(connection, record, decided)
 
 
 def _followed(connection: Connection, key: str) -> Loaded:
@@ -174,16 +174,16 @@ def _read(
     """
     context, number = context_of(site, loaded), loaded.edition
     facts = loaded.held.facts.get(number) if number is not None else None
-    known = codec.parse_edition(facts) if facts is not None else None
+    planned = codec.parse_edition(facts) if facts is not None else None
     members = loaded.rows.members()
     if readable:
-        wanted = wanted_of(connection, key, context, loaded.record, members)
-        if lost_dates.drop(connection, key, wanted, known, context, members):
+        current = edition_of_record(connection, key, context, loaded.record, members)
+        if lost_dates.drop(connection, key, current, planned, context, members):
             loaded = _again(connection, key, loaded)
             members = loaded.rows.members()
-            wanted = wanted_of(connection, key, context, loaded.record, members)
-    elif known is not None:
-        wanted = _called_off(connection, key, known)
+            current = edition_of_record(connection, key, context, loaded.record, members)
+    elif planned is not None:
+        current = _called_off(connection, key, planned)
     else:
         return None
     copies, numbers = holdings.copies(loaded.held)
@@ -193,9 +193,9 @@ def _read(
         loaded=loaded,
         context=context,
         readable=readable,
-        wanted=wanted,
+        current=current,
         standings=None if loaded.is_remembered else loaded.rows.standings,
-        known=known,
+        planned=planned,
         number=number,
         members=members,
         copies=copies,
@@ -211,8 +211,8 @@ def _put_back(connection: Connection, record: _Record) -> _Record:
     undone = brake.put_back(
         connection,
         record.key,
-        record.wanted,
-        record.known,
+        record.current,
+        record.planned,
         record.copies,
         record.context.now,
     )
@@ -221,7 +221,7 @@ def _put_back(connection: Connection, record: _Record) -> _Record:
     members = followups.members(connection, record.key)
     return replace(
         record,
-        known=undone.edition,
+        planned=undone.edition,
         number=undone.number,
         members=members,
         standings=None,
@@ -247,38 +247,41 @@ def _hand_over(connection: Connection, record: _Record) -> _Record:
 def _decide(connection: Connection, record: _Record) -> plan.Plan:
     """What is owed, to whom."""
     context, other = record.context, record.other
-    given_away = invitees.is_given_away(record.known, record.wanted, context)
+    given_away = invitees.is_given_away(record.planned, record.current, context)
     present = invitees.of(record.members, record.loaded.delegations, context)
-    made = plan.plan(
-        record.wanted,
-        record.known,
-        [invitees.succeeding(one, other, context, given_away=given_away) for one in present],
+    decided = plan.plan(
+        record.current,
+        record.planned,
+        [
+            invitees.succeeding(invitee, other, context, given_away=given_away)
+            for invitee in present
+        ],
         record.copies,
         plan.Sending(context.now, bool(context.account), context.floor),
     )
-    return made if record.readable else _taken_back(made, record.members, record.copies)
+    return decided if record.readable else _taken_back(decided, record.members, record.copies)
 
 
-def _save(connection: Connection, record: _Record, made: plan.Plan) -> list[int]:
+def _save(connection: Connection, record: _Record, decided: plan.Plan) -> list[int]:
     """Write what follows from a plan. Returns the numbers of its letters."""
     key, context, now = record.key, record.context, record.context.now
     if record.readable:
         _tell_backwards(connection, key, record.loaded.backwards, now)
     if context.changed_at is not None:
-        keeping.remember(connection, made, record.number, record.standings)
+        keeping.remember(connection, decided, record.number, record.standings)
     if record.readable:
         keeping.announce(connection, key, record.members, record.other, now)
-    keeping.keep(connection, key, record.members, made, now, context.author)
-    numbers = _keep(connection, record, made.edition)
-    _let_go(connection, made, numbers)
-    stopped = brake.stopped(connection, made.superseded)
-    outbox.supersede(connection, made.superseded, now)
-    if made.superseded:
-        reminders.take_back(connection, made.superseded)
-    if made.edition is None:
+    keeping.keep(connection, key, record.members, decided, now, context.author)
+    numbers = _keep(connection, record, decided.edition)
+    _let_go(connection, decided, numbers)
+    stopped = brake.stopped(connection, decided.superseded)
+    outbox.supersede(connection, decided.superseded, now)
+    if decided.superseded:
+        reminders.take_back(connection, decided.superseded)
+    if decided.edition is None:
         followups.forget(connection, key)
-    letters = queueing.queue(connection, key, made.owed, numbers, record.invited, context)
-    queued = list(zip(letters, made.owed, strict=True))
+    letters = queueing.queue(connection, key, decided.owed, numbers, record.invited, context)
+    queued = list(zip(letters, decided.owed, strict=True))
     brake.keep_back(connection, queued, stopped, context.changed_at, now)
     return letters
 
@@ -290,8 +293,8 @@ def _keep(connection: Connection, record: _Record, edition: Edition | None) -> q
     numbers = queueing.Numbers(connection, record.key, record.numbers, record.context.now)
     if edition is None:
         return numbers
-    if record.known is not None and record.loaded.has_proposals:
-        _overtake_proposals(connection, record, record.known, edition)
+    if record.planned is not None and record.loaded.has_proposals:
+        _overtake_proposals(connection, record, record.planned, edition)
     _make_theirs(connection, record, edition.uid)
     number = _kept(connection, record, edition)
     numbers.known(edition, number)
@@ -301,33 +304,35 @@ def _keep(connection: Connection, record: _Record, edition: Edition | None) -> q
 def _where_invited(members: Sequence[Member], copies: Sequence[owing.Copy]) -> list[owing.Copy]:
     """The invitations of rows at their present address, as far as they do not count yet."""
     invited = {
-        one.id: address.key(one.address)
-        for one in members
-        if one.address and succession.is_invited(one)
+        member.id: address.key(member.address)
+        for member in members
+        if member.address and succession.is_invited(member)
     }
     at = {
-        (one.participant, one.date): one
-        for one in copies
-        if invited.get(one.participant) == address.key(one.address)
+        (copy.participant, copy.date): copy
+        for copy in copies
+        if invited.get(copy.participant) == address.key(copy.address)
     }
-    return [one for one in at.values() if not one.counts]
+    return [copy for copy in at.values() if not copy.counts]
 
 
 def _make_theirs(connection: Connection, record: _Record, uid: str) -> None:
-    """Rows of which somebody else was invited have an invitation of those who have them now, though
+    """Rows that somebody else was invited by have an invitation of those who have them now, though
     they may be invited later, or never: what comes to the former one is not theirs.
     """
     copies, arrived = record.mailed
     invited = {copy.participant for copy in copies} | set(arrived)
-    theirs = [invitees.one_of(one, record.context) for one in record.others if one.id in invited]
+    theirs = [
+        invitees.one_of(member, record.context) for member in record.others if member.id in invited
+    ]
     reachable = [(uid, invitee) for invitee in theirs if invitee.address]
     queueing.invited(connection, record.key, reachable, record.invited, record.context)
 
 
-def _let_go(connection: Connection, made: plan.Plan, numbers: queueing.Numbers) -> None:
-    for one in made.let_go:
-        number = numbers.of(one.edition) if one.edition is not None else None
-        invitations.let_go(connection, one, number)
+def _let_go(connection: Connection, decided: plan.Plan, numbers: queueing.Numbers) -> None:
+    for copy in decided.let_go:
+        number = numbers.of(copy.edition) if copy.edition is not None else None
+        invitations.let_go(connection, copy, number)
 
 
 def _tell_backwards(
@@ -351,33 +356,37 @@ def _sayable(owed: owing.Owed) -> None:
         covering.told(owed.edition)
 
 
-def _called_off(connection: Connection, key: str, known: Edition) -> Edition:
+def _called_off(connection: Connection, key: str, planned: Edition) -> Edition:
     """The last edition, with the one word that can be read of every record. Nothing is reinstated
     by it.
     """
     cancelled, reason = stated.called_off(connection, key)
-    return replace(known, cancelled=True, cancel_reason=reason) if cancelled else known
+    return replace(planned, cancelled=True, cancel_reason=reason) if cancelled else planned
 
 
 def _taken_back(
-    made: plan.Plan, members: Sequence[Member], copies: Sequence[owing.Copy]
+    decided: plan.Plan, members: Sequence[Member], copies: Sequence[owing.Copy]
 ) -> plan.Plan:
     """Of a plan what concerns those who are not to hold an invitation any more."""
-    cancelled = made.edition is None or made.edition.cancelled
-    stay = {one.id for one in members if one.email_invite and not one.removed and not cancelled}
+    cancelled = decided.edition is None or decided.edition.cancelled
+    stay = {
+        member.id
+        for member in members
+        if member.email_invite and not member.removed and not cancelled
+    }
     untouched = {
-        queued.letter for one in copies if one.participant in stay for queued in one.queued
+        queued.letter for copy in copies if copy.participant in stay for queued in copy.queued
     }
     return replace(
-        made,
-        owed=tuple(one for one in made.owed if one.participant not in stay),
+        decided,
+        owed=tuple(owed for owed in decided.owed if owed.participant not in stay),
         notes={},
-        superseded=tuple(one for one in made.superseded if one not in untouched),
-        let_go=tuple(one for one in made.let_go if one.participant not in stay),
+        superseded=tuple(letter for letter in decided.superseded if letter not in untouched),
+        let_go=tuple(copy for copy in decided.let_go if copy.participant not in stay),
     )
 
 
-def wanted_of(
+def edition_of_record(
     connection: Connection,
     key: str,
     context: Context,
@@ -387,10 +396,10 @@ def wanted_of(
     """What the record says, with its first UID where it has none yet; None where it is gone."""
     if record is None:
         return None
-    wanted = stated.edition_of(record, context.site, members)
-    if wanted.uid:
-        return wanted
-    return replace(wanted, uid=queueing.uid(connection, key, context))
+    edition = stated.edition_of(record, context.site, members)
+    if edition.uid:
+        return edition
+    return replace(edition, uid=queueing.uid(connection, key, context))
 
 
 def _kept(connection: Connection, record: _Record, edition: Edition) -> int:
@@ -414,7 +423,7 @@ def settle(connection: Connection, key: str, edition: Edition, number: int) -> N
 
 
 def _overtake_proposals(
-    connection: Connection, record: _Record, known: Edition, edition: Edition
+    connection: Connection, record: _Record, planned: Edition, edition: Edition
 ) -> None:
     """Another time that was asked for before a move, of all of it or of one date, says nothing of
     the new one.
@@ -423,27 +432,27 @@ def _overtake_proposals(
     """
     dates = (
         None
-        if known.significant < edition.significant
-        else frozenset(editions.changed_dates(known, edition))
+        if planned.significant < edition.significant
+        else frozenset(editions.changed_dates(planned, edition))
     )
     if dates is not None and not dates:
         return
     same = {
         date
-        for date in {one.date for one in record.members}
+        for date in {member.date for member in record.members}
         if date is not None
-        and not editions.asks_again(editions.seen(known, date), editions.seen(edition, date))
+        and not editions.asks_again(editions.seen(planned, date), editions.seen(edition, date))
     }
-    unmoved = [one.id for one in record.members if one.date in same]
+    unmoved = [member.id for member in record.members if member.date in same]
     key, now = record.key, record.context.now
     entries = [
         journal.Entry(
             "proposal_overtaken",
             key,
-            one.participant,
-            one.instance,
+            proposal.participant,
+            proposal.instance,
             detail="moved or cancelled since",
         )
-        for one in proposals.overtake(connection, key, now, dates, unmoved)
+        for proposal in proposals.overtake(connection, key, now, dates, unmoved)
     ]
     journal.write(connection, entries, now)

@@ -2,8 +2,8 @@
 recommendation: 64 MiB, three passes).
 
 Security: a name that is unknown costs the same time as a wrong password (`DUMMY`). Limits: one
-check takes about a tenth of a second of one core, and memory; whoever calls bounds how many go on
-at once.
+check takes about a tenth of a second of one core, and memory; the caller bounds how many go on at
+once.
 """
 
 import unicodedata
@@ -32,18 +32,18 @@ def hashed(password: str) -> str:
     return HASHER.hash(_bytes(password))
 
 
-def is_right(password: str, kept: str) -> bool:
-    """`kept` "": of nobody, which takes as long."""
+def is_right(password: str, stored: str) -> bool:
+    """`stored` "": of nobody, which takes as long."""
     try:
-        is_the_same = HASHER.verify(kept or DUMMY, _bytes(password))
+        is_the_same = HASHER.verify(stored or DUMMY, _bytes(password))
     except (Argon2Error, InvalidHashError):
         return False
-    return is_the_same and bool(kept)
+    return is_the_same and bool(stored)
 
 
-def is_old(kept: str) -> bool:
+def is_old(stored: str) -> bool:
     """Whether it was kept by weaker rules than those of today."""
-    return HASHER.check_needs_rehash(kept)
+    return HASHER.check_needs_rehash(stored)
 
 
 def _bytes(password: str) -> bytes:

@@ -47,7 +47,7 @@ def withdraw(desk: Desk, name: str) -> int:
     permission.require(desk.actor, Verb.OPERATE)
     rows = {number for number, _ in _live(desk, _found(desk, name))}
     parts = chunks.parts(sorted(rows))
-    members = (one for part in parts for one in followups.members(desk.connection, ids=part))
+    members = (member for part in parts for member in followups.members(desk.connection, ids=part))
     for member in members:
         if not member.removed:
             gone = {"removed": True, "announced": False}
@@ -62,28 +62,28 @@ def erase(desk: Desk, name: str) -> Erased:
     to them is on its way or would be owed.
     """
     permission.require(desk.actor, Verb.OPERATE)
-    one = _found(desk, name)
-    keys = personal.follow_ups(desk.connection, one)
+    subject = _found(desk, name)
+    keys = personal.follow_ups(desk.connection, subject)
     for key in keys:
         desk.touch(key)
     before = settle(desk).queued
-    waiting = [letter for letter in before if letter.participant in one.rows]
-    if live := _live(desk, one):
+    waiting = [letter for letter in before if letter.participant in subject.rows]
+    if live := _live(desk, subject):
         about = ", ".join(sorted({key for _, key in live}))
         raise Refused(
             f"{name} holds invitations to {about}; withdraw them first (--withdraw), so that a"
             " CANCEL can leave"
         )
-    number = personal.under_way(desk.connection, one) + len(waiting)
+    number = personal.under_way(desk.connection, subject) + len(waiting)
     if number:
         raise Refused(f"{number} letters to {name} have not left; try again when they have")
     secret = meta.site_secret(desk.connection)
-    called, taken = personal.erase(desk.connection, one, secret)
+    called, taken = personal.erase(desk.connection, subject, secret)
     desk.note(journal.Entry("person_erased", detail=called))
     for key in keys:
         desk.touch(key)
-    known = {_letter(one) for one in before}
-    if owed := [one for one in settle(desk).queued if _letter(one) not in known]:
+    before_erasing = {_letter(queued) for queued in before}
+    if owed := [queued for queued in settle(desk).queued if _letter(queued) not in before_erasing]:
         raise Refused(
             f"{len(owed)} letters would be owed for it, the first about {owed[0].follow_up};"
             " nothing was taken out"
@@ -91,21 +91,21 @@ def erase(desk: Desk, name: str) -> Erased:
     return Erased(called, dict(taken))
 
 
-def _letter(one: Queued) -> tuple[object, ...]:
-    return one.participant, one.letter.method, one.letter.sequence, one.letter.instance
+def _letter(queued: Queued) -> tuple[object, ...]:
+    return queued.participant, queued.letter.method, queued.letter.sequence, queued.letter.instance
 
 
 def _found(desk: Desk, name: str) -> Person:
-    one = personal.find(desk.connection, name)
-    if one is None:
+    subject = personal.find(desk.connection, name)
+    if subject is None:
         raise NotFound(f"nothing is known of {name!r}: neither a person's key nor an address")
-    return one
+    return subject
 
 
-def _live(desk: Desk, one: Person) -> list[tuple[int, str]]:
+def _live(desk: Desk, subject: Person) -> list[tuple[int, str]]:
     """Their rows with an invitation to what is not over."""
     return [
         (number, key)
-        for number, key, facts in personal.held(desk.connection, one)
+        for number, key, facts in personal.held(desk.connection, subject)
         if facts is None or not recurrence.over(codec.parse_edition(facts), desk.now)
     ]

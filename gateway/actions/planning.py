@@ -61,7 +61,7 @@ def plan_due(
         with store.read() as connection:
             # Marks have the database's clock, which may be ahead of ours.
             ripe = marks.due(connection, until, LOOK, now + CLOCK_TOLERANCE)
-            due = [one for one in ripe.items() if passes[one[0]] < PASSES]
+            due = [follow_up for follow_up in ripe.items() if passes[follow_up[0]] < PASSES]
             changed = marks.planned_before(connection, [key for key, _ in due])
         # As many at once as the brake lets pass, so that it holds the first of them, too.
         if most and changed > most:
@@ -115,14 +115,14 @@ def _plan_batch(
                 new, _ = one_follow_up.attempt(connection, key, here, there, readable=False)
                 _not_planned(connection, key, reason, now)
             letters += len(new)
-        held, is_first = brake.apply(connection, changes, most, now)
+        number_held, is_first = brake.apply(connection, changes, most, now)
         deciding.follow(connection, list(taken), now)
         deciding.follow_brake(connection, now)
         diary.keep_each(connection, list(taken), settings.mail.timezone, now)
     if is_first:
         log.error("too many follow-ups were cancelled or moved: their letters are held")
-    if held:
-        log.info("the brake holds letters", letters=held)
+    if number_held:
+        log.info("the brake holds letters", letters=number_held)
     return letters, len(taken)
 
 
@@ -131,22 +131,22 @@ def loaded(connection: Connection, keys: Collection[str]) -> dict[str, Loaded]:
     readable = [key for key in keys if not one_follow_up.fault(key)]
     batch = loading.load(connection, readable)
     moved = loading.moved(connection, readable)
-    return {key: one for key, one in batch.items() if key not in moved}
+    return {key: state for key, state in batch.items() if key not in moved}
 
 
 def _free_uids(connection: Connection, batch: Mapping[str, Loaded], site: Context) -> set[str]:
     """The first UIDs of those that have none yet, as far as they are not used up."""
     fresh = {
-        next(queueing.uids(key, one_follow_up.context_of(site, one)))
-        for key, one in batch.items()
-        if one.record is not None and not one.record.row.uid
+        next(queueing.uids(key, one_follow_up.context_of(site, state)))
+        for key, state in batch.items()
+        if state.record is not None and not state.record.row.uid
     }
     return fresh - invitations.uids_taken(connection, fresh)
 
 
 def _authors(connection: Connection, taken: Mapping[str, Sequence[marks.Mark]]) -> dict[str, str]:
-    """Who changed the follow-ups themselves, of which these are the marks; another program is
-    signed here, for it does not sign itself (domain.md §4).
+    """Who changed the follow-ups themselves that these marks are of; another program is signed
+    here, for it does not sign itself (domain.md §4).
     """
     touched = marks.touched(taken)
     strange = {key: at for key, at in touched.items() if at is not None}

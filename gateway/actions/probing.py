@@ -43,22 +43,22 @@ def findings(
     result = state.result
     if result is None:
         return ()
-    told = [_arrival(name, account, result)]
+    lines = [_arrival(name, account, result)]
     if result.writers is not None:
-        told.append(_writer(name, authserv_id, result.writers))
-    return tuple(told)
+        lines.append(_writer(name, authserv_id, result.writers))
+    return tuple(lines)
 
 
 def _arrival(name: str, account: Account, result: probes.Result) -> Condition:
-    subject, one = health.subject(PROBE, name), result.probe
+    subject, probed = health.subject(PROBE, name), result.probe
     if result.end is End.RETURNED:
-        seconds = max(0.0, (result.at - (one.sent or one.begun)).total_seconds())
+        seconds = max(0.0, (result.at - (probed.sent or probed.begun)).total_seconds())
         return Condition(
-            subject, State.OK, f"a letter to {_shape(one)} came back after {seconds:.0f} s"
+            subject, State.OK, f"a letter to {_shape(probed)} came back after {seconds:.0f} s"
         )
     facts: dict[str, str] = {
         "server": account.smtp.host,
-        "to": _shape(one),
+        "to": _shape(probed),
         "said": Quote(probe.without_marks(result.words)),
     }
     if result.end is End.UNSENT:
@@ -68,13 +68,13 @@ def _arrival(name: str, account: Account, result: probes.Result) -> Condition:
         return Condition(subject, State.WARNING, Phrase(words, **facts))
     words = marked("%(happened)s. Answers of invitees are lost in the same way. %(cure)s")
     happened = Phrase(HAPPENED[result.end], **facts)
-    told = Phrase(words, happened=happened, cure=_cure(name, one))
-    return Condition(subject, State.FAILED, told)
+    phrase = Phrase(words, happened=happened, cure=_cure(name, probed))
+    return Condition(subject, State.FAILED, phrase)
 
 
-def _cure(name: str, one: Probe) -> Phrase:
+def _cure(name: str, probed: Probe) -> Phrase:
     section = accounts.section(name)
-    if one.plain:
+    if probed.plain:
         words = marked(
             "See that %(section)smail.address is the address of the mailbox that %(section)simap"
             " reads, and look into its spam folder and filters"
@@ -84,12 +84,12 @@ def _cure(name: str, one: Probe) -> Phrase:
             "Let the server deliver sub-addresses of %(mailbox)s to it (Postfix and Dovecot:"
             ' recipient_delimiter = +), or set %(section)smail.organizer_address = "plain"'
         )
-    return Phrase(words, section=section, mailbox=one.mailbox)
+    return Phrase(words, section=section, mailbox=probed.mailbox)
 
 
-def _shape(one: Probe) -> str:
+def _shape(probed: Probe) -> str:
     """The address without the mark, which is another one each time."""
-    return one.mailbox if one.plain else probe.recipient(one.mailbox, "…", plain=False)
+    return probed.mailbox if probed.plain else probe.recipient(probed.mailbox, "…", plain=False)
 
 
 def _writer(name: str, authserv_id: str, writers: tuple[str, ...]) -> Condition:
@@ -121,8 +121,8 @@ def _writer(name: str, authserv_id: str, writers: tuple[str, ...]) -> Condition:
             " included, or leave policy.authserv_id out. %(until_then)s"
         )
     theirs = others[0] if others else ""
-    told = Phrase(words, ours=authserv_id, theirs=theirs, until_then=Phrase(UNTIL_THEN))
-    return Condition(subject, State.WARNING, told)
+    phrase = Phrase(words, ours=authserv_id, theirs=theirs, until_then=Phrase(UNTIL_THEN))
+    return Condition(subject, State.WARNING, phrase)
 
 
 def begin(
@@ -135,21 +135,23 @@ def begin(
     account = accounts.configured(settings)[name]
     usual = None if asked else timedelta(hours=settings.inbound.probe_hours)
     with store.write() as connection:
-        if not asked and any(one.account == name for one in pace.resting(connection)):
+        if not asked and any(
+            account_rest.account == name for account_rest in pace.resting(connection)
+        ):
             return None
-        one = Probe(
+        begun = Probe(
             probe.mark(meta.site_secret(connection), now),
             account.mail.address,
             account.mail.organizer_address == "plain",
             now,
         )
-        return one if probes.begin(connection, name, one, usual, starting=starting) else None
+        return begun if probes.begin(connection, name, begun, usual, starting=starting) else None
 
 
-def sent(store: Store, name: str, one: Probe, now: datetime) -> None:
+def sent(store: Store, name: str, begun: Probe, now: datetime) -> None:
     """Our server took it."""
     with store.write() as connection:
-        probes.sent(connection, name, one.mark, now)
+        probes.sent(connection, name, begun.mark, now)
 
 
 def ended(store: Store, settings: Settings, name: str, result: probes.Result) -> None:
@@ -195,9 +197,9 @@ def tell(connection: Connection, settings: Settings, names: Iterable[str], now: 
         shown = findings(
             name, configured[name], settings.policy.authserv_id, probes.state(connection, name)
         )
-        for one in shown:
-            conditions.report(connection, conditions.SITE, one, now)
-        said = {one.subject for one in shown}
+        for condition in shown:
+            conditions.report(connection, conditions.SITE, condition, now)
+        said = {condition.subject for condition in shown}
         for subject in {health.subject(what, name) for what in (PROBE, AUTHSERV_ID)} - said:
             conditions.clear(connection, conditions.SITE, subject)
 
@@ -212,12 +214,12 @@ def forget(store: Store, settings: Settings, name: str) -> None:
             conditions.clear(connection, conditions.SITE, health.subject(what, name))
 
 
-def concerns(one: Condition, names: Iterable[str]) -> bool:
+def concerns(condition: Condition, names: Iterable[str]) -> bool:
     """Whether a condition may be of these accounts: False for what a probe showed of another, which
-    was removed from the settings since, and of which nobody would take it back.
+    was removed from the settings since, so that nobody would take it back.
     """
-    what = one.subject.split(" ")[0]
-    return what not in (PROBE, AUTHSERV_ID) or one.subject in {
+    what = condition.subject.split(" ")[0]
+    return what not in (PROBE, AUTHSERV_ID) or condition.subject in {
         health.subject(what, name) for name in names
     }
 
@@ -232,8 +234,10 @@ def note_another(connection: Connection, settings: Settings, account: str, now: 
 
 def another_since(connection: Connection, settings: Settings, now: datetime) -> set[str]:
     """The accounts of whose mailboxes that stands."""
-    told = {one.subject for one in conditions.read(connection, now)}
-    return {name for name in accounts.configured(settings) if health.subject(ANOTHER, name) in told}
+    subjects = {condition.subject for condition in conditions.read(connection, now)}
+    return {
+        name for name in accounts.configured(settings) if health.subject(ANOTHER, name) in subjects
+    }
 
 
 def server_writes(connection: Connection, account: str | None, settings: Settings) -> bool | None:
@@ -243,9 +247,9 @@ def server_writes(connection: Connection, account: str | None, settings: Setting
     account: the one whose mailbox a message came to. None: nobody knows (a file), so one account
     whose server writes none is enough to say no.
     """
-    wanted = settings.policy.authserv_id.lower()
-    if not wanted or not settings.inbound.probe:
+    authserv_id = settings.policy.authserv_id.lower()
+    if not authserv_id or not settings.inbound.probe:
         return None
     asked = accounts.configured(settings) if account is None else [account]
-    seen = [wanted in one for one in probes.writers(connection, asked)]
+    seen = [authserv_id in own_names for own_names in probes.writers(connection, asked)]
     return all(seen) if seen else None

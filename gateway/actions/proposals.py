@@ -1,5 +1,5 @@
-"""Another time, asked for by an invitee: kept beside his answer until the owner accepts it, refuses
-it, or moves the meeting.
+"""Another time, asked for by an invitee: kept beside their answer until the owner accepts it,
+refuses it, or moves the meeting.
 
 RFC 5546 §3.2.7 (COUNTER), §3.2.8 (DECLINECOUNTER). To accept is to reschedule the record: who is
 asked again is the planner's business, as for any other move. Everything here is part of the
@@ -90,19 +90,19 @@ def accept(
     Raises `NotFound` where there is no such proposal; `Refused` where it is decided already or
     cannot be: cancelled, over, or a series whose rule does not give the proposed day.
     """
-    one, wanted = _undecided(connection, number, settings)
-    if wanted.cancelled:
+    proposal, edition = _undecided(connection, number, settings)
+    if edition.cancelled:
         raise Refused(marked("the follow-up is cancelled; reinstate it first"))
     since = marks.newest_number(connection)
-    if one.instance is None:
-        followups.reschedule(connection, one.follow_up, _series(wanted, one, now))
+    if proposal.instance is None:
+        followups.reschedule(connection, proposal.follow_up, _series(edition, proposal, now))
     else:
-        start, end = _date(wanted, one, one.instance, now)
-        timing.move_date(connection, one.follow_up, one.instance, start, end)
+        start, end = _date(edition, proposal, proposal.instance, now)
+        timing.move_date(connection, proposal.follow_up, proposal.instance, start, end)
     marks.single_since(connection, since)
-    records.stamp(connection, [one.follow_up], now, by)
-    _settle(connection, one, ProposalState.ACCEPTED, by, now)
-    return one
+    records.stamp(connection, [proposal.follow_up], now, by)
+    _settle(connection, proposal, ProposalState.ACCEPTED, by, now)
+    return proposal
 
 
 def decline(
@@ -112,13 +112,13 @@ def decline(
     now: datetime,
     by: str = "",
 ) -> Proposal:
-    """Refuse a proposal. The invitee is told so in a DECLINECOUNTER, where he holds an invitation
-    at an address that takes mail.
+    """Refuse a proposal. The invitee is told so in a DECLINECOUNTER, if they hold an invitation at
+    an address that takes mail.
 
     Raises `NotFound` where there is no such proposal, `Refused` where it is decided already.
     """
-    one, _ = turn_down(connection, number, settings, now, by)
-    return one
+    proposal, _ = turn_down(connection, number, settings, now, by)
+    return proposal
 
 
 def turn_down(
@@ -129,115 +129,117 @@ def turn_down(
     by: str = "",
 ) -> tuple[Proposal, list[int]]:
     """`decline`, with the numbers of the letters that tell of it."""
-    one, _ = _undecided(connection, number, settings)
-    _settle(connection, one, ProposalState.DECLINED, by, now)
+    proposal, _ = _undecided(connection, number, settings)
+    _settle(connection, proposal, ProposalState.DECLINED, by, now)
     to, last = (
-        invitations.holding(connection, one.participant, one.instance),
-        followups.known_edition(connection, one.follow_up),
+        invitations.holding(connection, proposal.participant, proposal.instance),
+        followups.known_edition(connection, proposal.follow_up),
     )
-    known = invitations.editions(connection, [last]).get(last)
+    planned = invitations.editions(connection, [last]).get(last)
     context = Context.read(connection, settings, now)
     if (
         to is None
         or last is None
-        or known is None
-        or known.cancelled
+        or planned is None
+        or planned.cancelled
         or to.account not in context.accounts
     ):
-        return one, []
-    [member] = followups.members(connection, ids=[one.participant])
-    standing = member.standings.get(one.instance, member.standings[plan.SERIES])
-    view = editions.seen(known, to.date)
+        return proposal, []
+    [member] = followups.members(connection, ids=[proposal.participant])
+    standing = member.standings.get(proposal.instance, member.standings[plan.SERIES])
+    view = editions.seen(planned, to.date)
     owed = owing.Owed(
         Method.DECLINECOUNTER,
-        one.participant,
+        proposal.participant,
         to.id,
         None,
         view,
         None,
-        one.sequence,
+        proposal.sequence,
         owing.next_dtstamp(to.top_dtstamp, now),
         Reply.NEEDS_ACTION if standing.cancelled else standing.reply,
-        instance=one.instance if to.date is None else None,
-        remarks=Remarks(start=one.start, end=one.end),
+        instance=proposal.instance if to.date is None else None,
+        remarks=Remarks(start=proposal.start, end=proposal.end),
     )
-    numbers = queueing.Numbers(connection, one.follow_up, {known: last}, now)
-    held = queueing.Known(invitations.of_participants(connection, [one.participant]))
-    return one, queueing.queue(connection, one.follow_up, [owed], numbers, held, context)
+    numbers = queueing.Numbers(connection, proposal.follow_up, {planned: last}, now)
+    invited = queueing.Known(invitations.of_participants(connection, [proposal.participant]))
+    return proposal, queueing.queue(
+        connection, proposal.follow_up, [owed], numbers, invited, context
+    )
 
 
 def _undecided(
     connection: Connection, number: int, settings: configuration.Settings
 ) -> tuple[Proposal, Edition]:
     """The proposal and the follow-up as it stands, which nobody else moves meanwhile."""
-    one = proposals.get(connection, number)
-    if one is None:
+    proposal = proposals.get(connection, number)
+    if proposal is None:
         raise NotFound(marked("there is no proposal %(number)s"), number=number)
-    followups.lock(connection, one.follow_up)
+    followups.lock(connection, proposal.follow_up)
     site = stated.Site(settings.mail.timezone, settings.mail.language)
-    wanted = stated.edition(
-        connection, one.follow_up, site, followups.members(connection, one.follow_up)
+    edition = stated.edition(
+        connection, proposal.follow_up, site, followups.members(connection, proposal.follow_up)
     )
     now_standing = proposals.get(connection, number)
-    if wanted is None or now_standing is None:
-        raise NotFound(marked("follow-up %(follow_up)s is gone"), follow_up=one.follow_up)
+    if edition is None or now_standing is None:
+        raise NotFound(marked("follow-up %(follow_up)s is gone"), follow_up=proposal.follow_up)
     if now_standing.state is not ProposalState.OPEN:
         raise Refused(
             marked("proposal %(number)s is %(state)s already"),
             number=number,
             state=now_standing.state,
         )
-    return now_standing, wanted
+    return now_standing, edition
 
 
 def _settle(
-    connection: Connection, one: Proposal, state: ProposalState, by: str, now: datetime
+    connection: Connection, proposal: Proposal, state: ProposalState, by: str, now: datetime
 ) -> None:
-    proposals.settle(connection, one.id, state, by, now)
+    proposals.settle(connection, proposal.id, state, by, now)
     journal.write(
         connection,
         [
             journal.Entry(
                 f"proposal_{state.value}",
-                one.follow_up,
-                one.participant,
-                one.instance,
+                proposal.follow_up,
+                proposal.participant,
+                proposal.instance,
                 by=by,
-                detail=_words(one.start, one.end, one.location),
+                detail=_words(proposal.start, proposal.end, proposal.location),
             )
         ],
         now,
     )
     choice = Choice.MOVE if state is ProposalState.ACCEPTED else Choice.KEEP
-    verdict = Verdict(by, choice, decisions.of_proposal(one.id))
-    deciding.follow(connection, [one.follow_up], now, [one.participant], verdict)
+    verdict = Verdict(by, choice, decisions.of_proposal(proposal.id))
+    deciding.follow(connection, [proposal.follow_up], now, [proposal.participant], verdict)
 
 
-def _series(wanted: Edition, one: Proposal, now: datetime) -> dict[str, Any]:
+def _series(edition: Edition, proposal: Proposal, now: datetime) -> dict[str, Any]:
     """The columns of the follow-up that change."""
-    place = {"location": one.location} if one.location else {}
-    if wanted.start is None:  # a task or planned call, which went out as a day: its deadline moves
+    place = {"location": proposal.location} if proposal.location else {}
+    if edition.start is None:  # a task or planned call, which went out as a day: its deadline moves
         day = (
-            one.start.astimezone(ZoneInfo(wanted.timezone)).date()
-            if isinstance(one.start, datetime)
-            else one.start
+            proposal.start.astimezone(ZoneInfo(edition.timezone)).date()
+            if isinstance(proposal.start, datetime)
+            else proposal.start
         )
-        _not_over(replace(wanted, deadline=day), now)
+        _not_over(replace(edition, deadline=day), now)
         return place | {
-            "deadline": datetime.combine(day, time(), ZoneInfo(wanted.timezone)).astimezone(UTC)
+            "deadline": datetime.combine(day, time(), ZoneInfo(edition.timezone)).astimezone(UTC)
         }
-    all_day = not isinstance(one.start, datetime)
-    end = _end(one, wanted.start, wanted.end)
-    moved = replace(wanted, start=one.start, end=end, all_day=all_day, dates=())
-    if wanted.recurrence is not None:
-        if all_day != wanted.all_day:
+    all_day = not isinstance(proposal.start, datetime)
+    end = _end(proposal, edition.start, edition.end)
+    moved = replace(edition, start=proposal.start, end=end, all_day=all_day, dates=())
+    if edition.recurrence is not None:
+        if all_day != edition.all_day:
             raise Refused(
                 marked(
                     "a series of days cannot become one of hours, nor the reverse, by a proposal"
                 )
             )
-        bare = replace(moved, recurrence=Recurrence(wanted.recurrence.rrule))
-        if wanted.recurrence.rrule and not recurrence.is_instance(bare, one.start):
+        bare = replace(moved, recurrence=Recurrence(edition.recurrence.rrule))
+        if edition.recurrence.rrule and not recurrence.is_instance(bare, proposal.start):
             raise Refused(
                 marked(
                     "the rule of the series does not give the proposed day; change the rule instead"
@@ -245,46 +247,46 @@ def _series(wanted: Edition, one: Proposal, now: datetime) -> dict[str, Any]:
             )
     _not_over(moved, now)
     return place | {
-        "start_at": columns.instant(one.start),
+        "start_at": columns.instant(proposal.start),
         "end_at": columns.optional(end),
         "all_day": all_day,
     }
 
 
 def _date(
-    wanted: Edition, one: Proposal, original: Moment, now: datetime
+    edition: Edition, proposal: Proposal, original: Moment, now: datetime
 ) -> tuple[Moment, Moment | None]:
     """The times of one date of a series; its place is the series'."""
-    if not recurrence.is_instance(wanted, original):
+    if not recurrence.is_instance(edition, original):
         raise Refused(marked("the series has no such date any more"))
-    if isinstance(one.start, datetime) == wanted.all_day:
+    if isinstance(proposal.start, datetime) == edition.all_day:
         raise Refused(
             marked(
                 "one date of a series cannot be a day where the others are hours, nor the reverse"
             )
         )
-    end = _end(one, wanted.start, wanted.end)
-    _not_over(replace(wanted, start=one.start, end=end, recurrence=None, dates=()), now)
-    return one.start, end
+    end = _end(proposal, edition.start, edition.end)
+    _not_over(replace(edition, start=proposal.start, end=end, recurrence=None, dates=()), now)
+    return proposal.start, end
 
 
-def _end(one: Proposal, start: Moment | None, end: Moment | None) -> Moment | None:
+def _end(proposal: Proposal, start: Moment | None, end: Moment | None) -> Moment | None:
     """The proposed end; where none was named, or none that can be,
     the follow-up is as long as before.
     """
     if (
-        one.end is not None
-        and isinstance(one.end, datetime) == isinstance(one.start, datetime)
-        and one.end > one.start
+        proposal.end is not None
+        and isinstance(proposal.end, datetime) == isinstance(proposal.start, datetime)
+        and proposal.end > proposal.start
     ):
-        return one.end
+        return proposal.end
     if (
         start is None
         or end is None
-        or isinstance(start, datetime) != isinstance(one.start, datetime)
+        or isinstance(start, datetime) != isinstance(proposal.start, datetime)
     ):
         return None
-    return one.start + (end - start)
+    return proposal.start + (end - start)
 
 
 def _not_over(moved: Edition, now: datetime) -> None:

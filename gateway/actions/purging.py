@@ -67,13 +67,13 @@ class Purge:
 
 def _tasks(settings: Retention) -> list[Task]:
     """What is to be looked through; what is kept for ever is not."""
-    of, kept = retention, settings
+    of, limits = retention, settings
     every = [
-        *_letters(kept.letter_days),
-        Task("attempts", kept.attempt_days, of.attempts, of.delete_attempts),
-        _journal(kept.journal_days),
-        Task("messages", kept.message_days, of.messages, of.silence_messages),
-        Task("tokens", kept.token_days, of.tokens, of.delete_tokens),
+        *_letters(limits.letter_days),
+        Task("attempts", limits.attempt_days, of.attempts, of.delete_attempts),
+        _journal(limits.journal_days),
+        Task("messages", limits.message_days, of.messages, of.silence_messages),
+        Task("tokens", limits.token_days, of.tokens, of.delete_tokens),
     ]
     return [task for task in every if task.days]
 

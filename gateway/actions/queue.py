@@ -291,12 +291,12 @@ def _change(
     candidates = [letter for letter in letters if letter.id not in overtaken]
     changed = _carry_out(connection, verb, candidates, decided.at, decided.by)
     done = {letter.id for letter in changed}
-    left = [letter for letter in letters if letter.id not in done]
+    unchanged = [letter for letter in letters if letter.id not in done]
     if verb is Verb.RETRY:
         accounts = {letter.letter.account for letter in changed}
         pace.end_early(connection, accounts | {selection.account}, decided.at)
-    if selection.numbers and left:
-        raise _refusal(verb, left[0], is_overtaken=left[0].id in overtaken)
+    if selection.numbers and unchanged:
+        raise _refusal(verb, unchanged[0], is_overtaken=unchanged[0].id in overtaken)
     numbers = tuple(letter.id for letter in changed)
     return outbox.find(connection, Selection(numbers=numbers)) if numbers else []
 

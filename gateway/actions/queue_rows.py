@@ -38,8 +38,8 @@ def letters(listing: Listing) -> list[Row]:
     """The letters of a listing, in their order."""
     keys, resting = listing.keys, listing.resting
     return [
-        _letter(one, keys.get(one.participant), resting.get(one.letter.account))
-        for one in listing.letters
+        _letter(queued, keys.get(queued.participant), resting.get(queued.letter.account))
+        for queued in listing.letters
     ]
 
 
@@ -48,14 +48,14 @@ def hidden(row: Row) -> Row:
     return {name: value if name in PUBLIC else None for name, value in row.items()}
 
 
-def _letter(one: Queued, key: str | None, rest: Rest | None) -> Row:
+def _letter(queued: Queued, key: str | None, rest: Rest | None) -> Row:
     """`key`: the participant's; `rest`: that of the account, where it rests."""
-    content = one.letter
+    content = queued.letter
     about = {
-        "letter": one.id,
-        "state": one.state.value,
+        "letter": queued.id,
+        "state": queued.state.value,
         "to": content.address,
-        "follow_up": one.follow_up,
+        "follow_up": queued.follow_up,
         "participant": key or content.address,
         "method": content.method.value,
         "sequence": content.sequence,
@@ -63,11 +63,11 @@ def _letter(one: Queued, key: str | None, rest: Rest | None) -> Row:
     }
     sending = {
         "account": content.account,
-        "tries": one.tries,
-        "created": codec.moment(one.created_at),
-        "due": codec.moment(one.due_at),
+        "tries": queued.tries,
+        "created": codec.moment(queued.created_at),
+        "due": codec.moment(queued.due_at),
         "account_rests_until": codec.moment(rest.until) if rest is not None else None,
-        "note": one.note,
+        "note": queued.note,
     }
     return about | sending
 
@@ -76,39 +76,39 @@ def tries(attempts: Sequence[Attempt]) -> list[Row]:
     """What servers said, oldest first."""
     return [
         {
-            "at": codec.moment(one.started_at),
-            "seconds": round(one.seconds, 3),
-            "verdict": one.verdict,
-            "step": one.step,
-            "code": one.code,
-            "text": one.text,
-            "host": one.host,
+            "at": codec.moment(attempt.started_at),
+            "seconds": round(attempt.seconds, 3),
+            "verdict": attempt.verdict,
+            "step": attempt.step,
+            "code": attempt.code,
+            "text": attempt.text,
+            "host": attempt.host,
         }
-        for one in attempts
+        for attempt in attempts
     ]
 
 
-def destinations(found: Sequence[Destination]) -> list[Row]:
+def destinations(listed: Sequence[Destination]) -> list[Row]:
     return [
         {
-            "destination": one.domain,
-            "letters": one.letters,
-            "held": one.held,
-            "oldest_seconds": int(one.oldest.total_seconds()),
-            "ages": dict(one.ages),
+            "destination": destination.domain,
+            "letters": destination.letters,
+            "held": destination.held,
+            "oldest_seconds": int(destination.oldest.total_seconds()),
+            "ages": dict(destination.ages),
         }
-        for one in found
+        for destination in listed
     ]
 
 
-def rests(found: Sequence[Rest]) -> list[Row]:
+def rests(resting: Sequence[Rest]) -> list[Row]:
     return [
         {
-            "account": one.account,
-            "rests_since": codec.moment(one.since),
-            "rests_until": codec.moment(one.until),
-            "failures": one.failures,
-            "words": one.words,
+            "account": rest.account,
+            "rests_since": codec.moment(rest.since),
+            "rests_until": codec.moment(rest.until),
+            "failures": rest.failures,
+            "words": rest.words,
         }
-        for one in found
+        for rest in resting
     ]

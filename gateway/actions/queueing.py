@@ -66,10 +66,15 @@ class Known:
         for row in rows:
             self.add(invitations.from_row(row))
 
-    def add(self, one: Invitation) -> None:
-        self.by_number[one.id] = one
-        place = one.participant, one.uid, address.key(one.address), one.date
-        self.by_place.setdefault(place, one)
+    def add(self, invitation: Invitation) -> None:
+        self.by_number[invitation.id] = invitation
+        place = (
+            invitation.participant,
+            invitation.uid,
+            address.key(invitation.address),
+            invitation.date,
+        )
+        self.by_place.setdefault(place, invitation)
 
 
 def queue(
@@ -77,7 +82,7 @@ def queue(
     key: str,
     owed: Sequence[owing.Owed],
     numbers: Numbers,
-    known: Known,
+    there: Known,
     context: Context,
 ) -> list[int]:
     """Put a follow-up's letters into the outbox. Returns their numbers, in the order of the
@@ -85,10 +90,12 @@ def queue(
     """
     letters = []
     present = dict[int, Invitation]()
-    for each, to in zip(owed, _addressed(connection, key, owed, known, context), strict=True):
+    for owed_letter, to in zip(
+        owed, _addressed(connection, key, owed, there, context), strict=True
+    ):
         # An earlier letter of these may have changed what the invitee is called.
-        letter = _letter(each, present.get(to.id, to), numbers, context)
-        if each.method in PLANNED:
+        letter = _letter(owed_letter, present.get(to.id, to), numbers, context)
+        if owed_letter.method in PLANNED:
             present[to.id] = letter.to
         letters.append(letter)
     queued = enqueue.put(connection, letters, context.now)
@@ -108,17 +115,20 @@ def queue(
 
 
 def _addressed(
-    connection: Connection, key: str, owed: Sequence[owing.Owed], known: Known, context: Context
+    connection: Connection, key: str, owed: Sequence[owing.Owed], there: Known, context: Context
 ) -> list[Invitation]:
     """The invitation that each of these letters goes to."""
     first = [
-        (each.edition.uid, each.invitee)
-        for each in owed
-        if each.invitation is None and each.invitee is not None
+        (owed_letter.edition.uid, owed_letter.invitee)
+        for owed_letter in owed
+        if owed_letter.invitation is None and owed_letter.invitee is not None
     ]
-    made = iter(invited(connection, key, first, known, context))
+    addressed = iter(invited(connection, key, first, there, context))
     return [
-        next(made) if each.invitation is None else known.by_number[each.invitation] for each in owed
+        next(addressed)
+        if owed_letter.invitation is None
+        else there.by_number[owed_letter.invitation]
+        for owed_letter in owed
     ]
 
 
@@ -150,23 +160,23 @@ def invited(
     connection: Connection,
     key: str,
     invitees: Sequence[tuple[str, owing.Invitee]],
-    known: Known,
+    there: Known,
     context: Context,
 ) -> list[Invitation]:
     """The invitations of participants under these UIDs at their present addresses, made where there
     is none: removed and added again is the same row and token.
     """
-    missing = {_place(uid, one): (uid, one) for uid, one in invitees}
-    missing = {place: one for place, one in missing.items() if place not in known.by_place}
+    missing = {_place(uid, invitee): (uid, invitee) for uid, invitee in invitees}
+    missing = {place: pair for place, pair in missing.items() if place not in there.by_place}
     tokens = _tokens(connection, list(missing.values()), context)
-    made = [
-        _new(key, uid, one, token, context)
-        for (uid, one), token in zip(missing.values(), tokens, strict=True)
+    new = [
+        _new(key, uid, invitee, token, context)
+        for (uid, invitee), token in zip(missing.values(), tokens, strict=True)
     ]
-    numbers = invitations.create(connection, made, context.now)
-    for one, number in zip(made, numbers, strict=True):
-        known.add(replace(one, id=number))
-    return [known.by_place[_place(uid, one)] for uid, one in invitees]
+    numbers = invitations.create(connection, new, context.now)
+    for invitation, number in zip(new, numbers, strict=True):
+        there.add(replace(invitation, id=number))
+    return [there.by_place[_place(uid, invitee)] for uid, invitee in invitees]
 
 
 def _place(uid: str, invitee: owing.Invitee) -> Place:
@@ -174,7 +184,7 @@ def _place(uid: str, invitee: owing.Invitee) -> Place:
 
 
 def _date(invitee: owing.Invitee) -> Moment | None:
-    """The date that an invitation of his is for, where his row is for more."""
+    """The date that an invitation of theirs is for, if their row is for more."""
     return invitee.date if invitee.apart else None
 
 
@@ -219,7 +229,7 @@ def _tokens(
     connection: Connection, invitees: Sequence[tuple[str, owing.Invitee]], context: Context
 ) -> list[str]:
     """A token for each: the first of those that could be theirs which nobody has."""
-    names = [_names(uid, one, context) for uid, one in invitees]
+    names = [_names(uid, invitee, context) for uid, invitee in invitees]
     tokens = [next(possible) for possible in names]
     # Those of a UID under which nobody was ever invited are new, except one that was given.
     asked = [
@@ -237,8 +247,8 @@ def _tokens(
 
 
 def _names(uid: str, invitee: owing.Invitee, context: Context) -> Iterator[str]:
-    """What an invitee's token may be: the one that was given for him, then his own, then the next
-    where another row has used that up: deleted since, or his address in another spelling.
+    """What an invitee's token may be: the one that was given for them, then their own, then the
+    next if another row has used that up: deleted since, or their address in another spelling.
     """
     if invitee.token:
         yield invitee.token

@@ -14,7 +14,9 @@ def ask(store: Store, settings: Settings, account: str, now: datetime) -> dict[s
     """Have the mailbox of an account looked into, or all where none is named. Returns what was
     wished, by account. Raises `NotFound`.
     """
-    read = [name for name, one in accounts.configured(settings).items() if one.imap.host]
+    read = [
+        name for name, configured in accounts.configured(settings).items() if configured.imap.host
+    ]
     if account and account not in read:
         raise NotFound(
             f"there is no mailbox of an account {account!r}; there are {', '.join(read)}"

@@ -37,14 +37,14 @@ def create(desk: Desk, document: Mapping[str, Any]) -> str:
     `InputError` for what is wrong with it.
     """
     permission.require(desk.actor, Verb.CREATE)
-    made = dict(document)
-    made.setdefault("key", f"f-{secrets.token_hex(8)}")
-    key = made["key"]
+    completed = dict(document)
+    completed.setdefault("key", f"f-{secrets.token_hex(8)}")
+    key = completed["key"]
     if isinstance(key, str) and records.exists(desk.connection, key):
         raise Refused(marked("there is a follow-up %(key)s already; change that one"), key=key)
-    if (me := desk.actor.associate) and (made.setdefault("owner", me) or me) != me:
+    if (me := desk.actor.associate) and (completed.setdefault("owner", me) or me) != me:
         raise Forbidden(marked("a new follow-up is one's own; assign it when it is made"))
-    _load(desk, _plain(desk, made))
+    _load(desk, _plain(desk, completed))
     return str(key)
 
 
@@ -87,7 +87,7 @@ def delete(desk: Desk, key: str) -> None:
 
 
 def forget(store: Store) -> int:
-    """Delete the follow-ups that are to go, and of which everybody was told. Returns how many. Of
+    """Delete the follow-ups that are to go, and that everybody was told of. Returns how many. Of
     what was deleted before, the copies go that nobody may need any more.
     """
     with store.write() as connection:

@@ -1,5 +1,5 @@
-"""Reminding whoever has not answered by when an answer is wanted (`outbound.reminder_hours`): once
-for each row and question.
+"""Reminding those who have not answered by when an answer is wanted (`outbound.reminder_hours`):
+once for each row and question.
 
 What is due is decided while reading, and once more where something is: the invitation is marked,
 planned and journalled in one transaction, under the follow-up's lock. An answer that comes at that
@@ -80,23 +80,27 @@ def ask(desk: Desk, key: str) -> list[int]:
     desk.edit(key)
     reminders.lock(desk.connection, key)
     silent = [
-        one
-        for one in reminders.silent(desk.connection, key, desk.now, A_DAY, again=True)
-        if not one.edition.cancelled and not recurrence.over(one.edition, desk.now)
+        invitation
+        for invitation in reminders.silent(desk.connection, key, desk.now, A_DAY, again=True)
+        if not invitation.edition.cancelled and not recurrence.over(invitation.edition, desk.now)
     ]
     if not silent:
         raise Refused(NOBODY)
-    for sequence in sorted({one.edition.sequence for one in silent}):
-        asked = [one.invitation for one in silent if one.edition.sequence == sequence]
+    for sequence in sorted({invitation.edition.sequence for invitation in silent}):
+        asked = [
+            invitation.invitation
+            for invitation in silent
+            if invitation.edition.sequence == sequence
+        ]
         reminders.remind(desk.connection, asked, sequence)
     marks.mark(desk.connection, [key], desk.now)
-    desk.note(*(_reminded(key, one) for one in silent))
+    desk.note(*(_reminded(key, invitation) for invitation in silent))
     desk.touch(key)
-    return list(dict.fromkeys(one.participant for one in silent))
+    return list(dict.fromkeys(invitation.participant for invitation in silent))
 
 
-def _reminded(key: str, one: Silent) -> journal.Entry:
-    return journal.Entry("reminded", key, one.participant, one.edition.recurrence_id)
+def _reminded(key: str, invitation: Silent) -> journal.Entry:
+    return journal.Entry("reminded", key, invitation.participant, invitation.edition.recurrence_id)
 
 
 def _look(
@@ -137,31 +141,37 @@ def _alone(key: str) -> Iterator[None]:
 
 
 def _due(silent: Sequence[Silent], now: datetime, ahead: timedelta) -> list[Silent]:
-    found = [one for one in silent if rules.is_new(one.edition, one.reminded)]
-    due = {id(edition) for edition in _held(found) if rules.due(edition, now, ahead)}
-    return [one for one in found if id(one.edition) in due]
+    fresh = [
+        invitation for invitation in silent if rules.is_new(invitation.edition, invitation.reminded)
+    ]
+    due = {id(edition) for edition in _held(fresh) if rules.due(edition, now, ahead)}
+    return [invitation for invitation in fresh if id(invitation.edition) in due]
 
 
 def _held(silent: Sequence[Silent]) -> Collection[Edition]:
     """The editions that they hold: one for many, mostly."""
-    return {id(one.edition): one.edition for one in silent}.values()
+    return {id(invitation.edition): invitation.edition for invitation in silent}.values()
 
 
 def _mark_and_plan(connection: Connection, key: str, context: Context, ahead: timedelta) -> int:
     followups.lock(connection, key)
     reminders.lock(connection, key)
     if not context.of(connection, key).account:
-        return 0  # the letter would never come; whoever has none now is reminded once there is one
+        return 0  # the letter would never come; who has none now is reminded once there is one
     due = _due(reminders.silent(connection, key, context.now, ahead), context.now, ahead)
-    for sequence in sorted({one.edition.sequence for one in due}):
+    for sequence in sorted({invitation.edition.sequence for invitation in due}):
         reminders.remind(
             connection,
-            [one.invitation for one in due if one.edition.sequence == sequence],
+            [
+                invitation.invitation
+                for invitation in due
+                if invitation.edition.sequence == sequence
+            ],
             sequence,
         )
     journal.write(
         connection,
-        [_reminded(key, one) for one in due],
+        [_reminded(key, invitation) for invitation in due],
         context.now,
     )
     if due:

@@ -62,11 +62,11 @@ def restore(store: Store, file: Path, now: datetime) -> Restored:
 
 def _made_ready(fresh: Path, now: datetime) -> int:
     """Bring a copy to this program's schema before it is anybody's store, and let nothing leave
-    below what may have left since. Whoever closes it last leaves one file.
+    below what may have left since. The last to close it leaves one file.
     """
-    with closing(Store(f"sqlite:///{fresh}")) as made:
-        migrate.upgrade(made, copy=False)
-        with made.write() as connection:
+    with closing(Store(f"sqlite:///{fresh}")) as fresh_store:
+        migrate.upgrade(fresh_store, copy=False)
+        with fresh_store.write() as connection:
             return meta.raise_sequence_floor(connection, numbering.floor(now))
 
 
@@ -84,7 +84,7 @@ def _require_nobody(store: Store, path: Path, now: datetime) -> None:
 
 
 def _give(file: Path, like: Path) -> None:
-    """To whoever had the store, or has its folder: root puts copies back, and does not run it."""
+    """To the owner of the store, or of its folder: root puts copies back, and does not run it."""
     if os.geteuid() == 0:
         seen = like.stat()
         os.chown(file, seen.st_uid, seen.st_gid)

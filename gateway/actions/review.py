@@ -122,12 +122,14 @@ def waiting(store: Store, follow_up: str | None = None) -> list[Case]:
 def requests(store: Store, follow_up: str | None = None) -> list[Request]:
     """Every open proposal, oldest first."""
     with store.read() as connection:
-        found = kept_proposals.open(connection, follow_up)
-        keys = {
-            one.id: one.key
-            for one in followups.members(connection, ids=sorted({one.participant for one in found}))
-        }
-    return [Request(one, keys.get(one.participant, one.address)) for one in found]
+        open_proposals = kept_proposals.open(connection, follow_up)
+        numbers = sorted({proposal.participant for proposal in open_proposals})
+        members = followups.members(connection, ids=numbers)
+    keys = {member.id: member.key for member in members}
+    return [
+        Request(proposal, keys.get(proposal.participant, proposal.address))
+        for proposal in open_proposals
+    ]
 
 
 def show(desk: Desk, number: int) -> Case:
@@ -138,12 +140,14 @@ def show(desk: Desk, number: int) -> Case:
 
 def look(connection: Connection, number: int, bench: Bench) -> Case:
     """`show` in the caller's view."""
-    kept = _get(connection, number)
-    holder = known.holder(connection, kept.participant) if kept.participant is not None else None
-    [shown] = case.of(connection, [kept])
+    message = _get(connection, number)
+    holder = (
+        known.holder(connection, message.participant) if message.participant is not None else None
+    )
+    [shown] = case.of(connection, [message])
     if holder is None:
         return shown
-    return replace(shown, unlearnable=_unlearnable(connection, holder, kept.from_address, bench))
+    return replace(shown, unlearnable=_unlearnable(connection, holder, message.from_address, bench))
 
 
 def foretell(desk: Desk, number: int) -> Settled | None:
@@ -152,20 +156,20 @@ def foretell(desk: Desk, number: int) -> Settled | None:
         desk.store.write() as connection,
         connection.begin_nested() as trial,
     ):  # somebody may be invited on trial
-        kept = _get(connection, number)
-        if not kept.waits or kept.outcome is None:
+        message = _get(connection, number)
+        if not message.waits or message.outcome is None:
             return None
-        ruling = desk.judge(connection, kept, None)
-        told = reply.foretell(ruling.answers)
+        ruling = desk.judge(connection, message, None)
+        foretold = reply.foretell(ruling.answers)
         trial.rollback()
-    after = ruling.record.outcome or kept.outcome
+    after = ruling.record.outcome or message.outcome
     return Settled(
         number,
-        kept.outcome,
+        message.outcome,
         after,
         ruling.record.reason,
         ruling.record.raw is None,
-        told,
+        foretold,
         ruling.rules,
     )
 
@@ -174,7 +178,7 @@ def apply(desk: Desk, number: int, *, named: str = "", add: bool = False) -> Set
     """Judge a message anew and carry out what the rules say.
 
     `named`: the participant (key or address) whose answer it is, whatever trust says. `add`: it is
-    nobody's who was invited; invite whoever answered, and take his answer.
+    nobody's who was invited; invite the sender, and take their answer.
     """
     with desk.store.write() as connection:
         return judge_again(connection, number, desk.bench, named=named, add=add)
@@ -184,15 +188,15 @@ def judge_again(
     connection: Connection, number: int, bench: Bench, *, named: str = "", add: bool = False
 ) -> Settled:
     """`apply` in the caller's transaction."""
-    kept = _get(connection, number, lock=True)
-    if not kept.waits:
-        return _settled_before(kept, APPLY)
+    message = _get(connection, number, lock=True)
+    if not message.waits:
+        return _settled_before(message, APPLY)
     who, how = None, APPLY
     if add:
-        who, how = _added(connection, kept, bench), f"{APPLY} --add"
+        who, how = _added(connection, message, bench), f"{APPLY} --add"
     elif named:
-        who, how = _participant(connection, kept.follow_up, named), f"{APPLY} --as {named}"
-    return _apply(connection, kept, who, how, bench)
+        who, how = _participant(connection, message.follow_up, named), f"{APPLY} --as {named}"
+    return _apply(connection, message, who, how, bench)
 
 
 def apply_all(
@@ -205,14 +209,14 @@ def apply_all(
     next ones go on.
     """
     with desk.store.read() as connection:
-        found = review.waiting(connection, follow_up=follow_up, outcome=outcome, reason=reason)
-    for one in found:
+        matching = review.waiting(connection, follow_up=follow_up, outcome=outcome, reason=reason)
+    for message in matching:
         try:
-            yield apply(desk, one.number)
+            yield apply(desk, message.number)
         except StoreError:
             raise  # it would be so for every other message, too
         except Exception as error:
-            yield one, error
+            yield message, error
 
 
 def reject(desk: Desk, number: int, *, reason: str = "") -> Settled:
@@ -225,39 +229,42 @@ def reject(desk: Desk, number: int, *, reason: str = "") -> Settled:
 
 def turn_away(connection: Connection, number: int, bench: Bench, reason: str = "") -> Settled:
     """`reject` in the caller's transaction."""
-    kept = _get(connection, number, lock=True)
-    if not kept.waits:
-        return _settled_before(kept, REJECT)
-    return _reject(connection, kept, reason, bench)
+    message = _get(connection, number, lock=True)
+    if not message.waits:
+        return _settled_before(message, REJECT)
+    return _reject(connection, message, reason, bench)
 
 
 def same_person(connection: Connection, numbers: Sequence[int], bench: Bench) -> None:
     """Who wrote these messages is the invitee, by a person's word: their address is learned, and
     what they said counts, in its order, whatever trust says.
     """
-    for kept in _waiting(connection, numbers):
-        holder = known.holder(connection, kept.participant) if kept.participant else None
-        if holder is None or not kept.from_address:
+    for message in _waiting(connection, numbers):
+        holder = known.holder(connection, message.participant) if message.participant else None
+        if holder is None or not message.from_address:
             raise Refused(
-                marked("message %(number)s names nobody who could be learned"), number=kept.number
+                marked("message %(number)s names nobody who could be learned"),
+                number=message.number,
             )
-        entry = journal.Entry(LEARNED, kept.follow_up, kept.participant, message=kept.number)
-        _learn(connection, holder, kept.from_address, entry, bench)
-        _apply(connection, kept, kept.participant, LEARN, bench)
+        entry = journal.Entry(
+            LEARNED, message.follow_up, message.participant, message=message.number
+        )
+        _learn(connection, holder, message.from_address, entry, bench)
+        _apply(connection, message, message.participant, LEARN, bench)
 
 
 def admit(connection: Connection, numbers: Sequence[int], bench: Bench) -> None:
     """Who wrote these messages was not invited, and takes part from now on, with what they said."""
     who: int | None = None
-    for kept in _waiting(connection, numbers):
-        who = who or _added(connection, kept, bench)
-        _apply(connection, kept, who, f"{APPLY} --add", bench)
+    for message in _waiting(connection, numbers):
+        who = who or _added(connection, message, bench)
+        _apply(connection, message, who, f"{APPLY} --add", bench)
 
 
 def set_aside(connection: Connection, numbers: Sequence[int], reason: str, bench: Bench) -> None:
     """`reject` for each of these messages, in the caller's transaction."""
-    for kept in _waiting(connection, numbers):
-        _reject(connection, kept, reason, bench)
+    for message in _waiting(connection, numbers):
+        _reject(connection, message, reason, bench)
 
 
 def decide(desk: Desk, number: int, *, accept: bool) -> tuple[Proposal, bool]:
@@ -266,18 +273,18 @@ def decide(desk: Desk, number: int, *, accept: bool) -> tuple[Proposal, bool]:
 
     Raises `Refused` where the other was decided before, or where it can no longer be accepted.
     """
-    wanted = ProposalState.ACCEPTED if accept else ProposalState.DECLINED
+    state = ProposalState.ACCEPTED if accept else ProposalState.DECLINED
     with desk.store.write() as connection:
-        one = kept_proposals.get(connection, number)
-        if one is not None and one.state is wanted:
-            return one, False
+        proposal = kept_proposals.get(connection, number)
+        if proposal is not None and proposal.state is state:
+            return proposal, False
         verb = proposals.accept if accept else proposals.decline
         return verb(connection, number, desk.settings, desk.now, desk.by), True
 
 
 def learn_from(desk: Desk, number: int, *, named: str = "") -> Settled:
-    """Whoever wrote this message is the invitee: learn his From address, then apply the message by
-    the normal rules.
+    """The writer of this message is the invitee: learn their From address, then apply the message
+    by the normal rules.
 
     `named`: the participant, where the message ties to none. Raises `Refused` where the address may
     not be learned.
@@ -288,14 +295,14 @@ def learn_from(desk: Desk, number: int, *, named: str = "") -> Settled:
 
 def teach(connection: Connection, number: int, bench: Bench, *, named: str = "") -> Settled:
     """`learn_from` in the caller's transaction."""
-    kept = _get(connection, number, lock=True)
-    if not kept.waits:
-        return _settled_before(kept, LEARN)
-    if not kept.from_address:
+    message = _get(connection, number, lock=True)
+    if not message.waits:
+        return _settled_before(message, LEARN)
+    if not message.from_address:
         raise Refused(
             marked("message %(number)s names no sender that could be learned"), number=number
         )
-    who = _participant(connection, kept.follow_up, named) if named else kept.participant
+    who = _participant(connection, message.follow_up, named) if named else message.participant
     holder = known.holder(connection, who) if who is not None else None
     if holder is None:
         raise Refused(
@@ -305,9 +312,9 @@ def teach(connection: Connection, number: int, bench: Bench, *, named: str = "")
             ),
             number=number,
         )
-    entry = journal.Entry(LEARNED, kept.follow_up, who, message=number)
-    _learn(connection, holder, kept.from_address, entry, bench)
-    return _apply(connection, kept, None, LEARN, bench)
+    entry = journal.Entry(LEARNED, message.follow_up, who, message=number)
+    _learn(connection, holder, message.from_address, entry, bench)
+    return _apply(connection, message, None, LEARN, bench)
 
 
 def learn(desk: Desk, value: str, participant: str) -> bool:
@@ -364,91 +371,100 @@ def shrink(connection: Connection, settings: configuration.Settings, now: dateti
 def _waiting(connection: Connection, numbers: Sequence[int]) -> Iterator[Kept]:
     """Those that wait still, oldest first."""
     for number in sorted(numbers):
-        kept = _get(connection, number, lock=True)
-        if kept.waits:
-            yield kept
+        message = _get(connection, number, lock=True)
+        if message.waits:
+            yield message
 
 
-def _reject(connection: Connection, kept: Kept, reason: str, bench: Bench) -> Settled:
-    assert kept.outcome is not None
-    after = Outcome.PARTY_CRASHER if _is_stranger(connection, kept) else Outcome.IGNORED
+def _reject(connection: Connection, message: Kept, reason: str, bench: Bench) -> Settled:
+    assert message.outcome is not None
+    after = Outcome.PARTY_CRASHER if _is_stranger(connection, message) else Outcome.IGNORED
     why = f"rejected by {bench.by}" + (f": {reason}" if reason else "")
-    detail = {**kept.detail, **_history(kept, REJECT, bench)}
-    record = replace(_record(kept), outcome=after, reason=why, detail=detail, destination="ignored")
-    inbox.rewrite(connection, kept.number, record)
-    _journal(connection, kept, REJECT, after, reason, bench)
-    choice = Choice.REFUSE if kept.outcome is Outcome.PARTY_CRASHER else Choice.OTHER
-    _follow(connection, kept, _verdict(kept, choice, bench), bench)
-    return Settled(kept.number, kept.outcome, after, why, done=True)
+    detail = {**message.detail, **_history(message, REJECT, bench)}
+    record = replace(
+        _record(message), outcome=after, reason=why, detail=detail, destination="ignored"
+    )
+    inbox.rewrite(connection, message.number, record)
+    _journal(connection, message, REJECT, after, reason, bench)
+    choice = Choice.REFUSE if message.outcome is Outcome.PARTY_CRASHER else Choice.OTHER
+    _follow(connection, message, _verdict(message, choice, bench), bench)
+    return Settled(message.number, message.outcome, after, why, done=True)
 
 
-def _apply(connection: Connection, kept: Kept, who: int | None, how: str, bench: Bench) -> Settled:
+def _apply(
+    connection: Connection, message: Kept, who: int | None, how: str, bench: Bench
+) -> Settled:
     """By the rules of today, or by a person's word: whose answer it is (`who`), or that they may
     speak for the invitee (`how`).
     """
-    assert kept.outcome is not None
-    added = Choice.ADD if kept.outcome is Outcome.PARTY_CRASHER else Choice.SAME
-    verdict = _verdict(kept, added, bench) if who is not None or how == LEARN else None
-    ruling = bench.judge(connection, kept, who)
+    assert message.outcome is not None
+    added = Choice.ADD if message.outcome is Outcome.PARTY_CRASHER else Choice.SAME
+    verdict = _verdict(message, added, bench) if who is not None or how == LEARN else None
+    ruling = bench.judge(connection, message, who)
     after = ruling.record.outcome
     assert after is not None
-    record = replace(ruling.record, detail={**ruling.record.detail, **_history(kept, how, bench)})
+    record = replace(
+        ruling.record, detail={**ruling.record.detail, **_history(message, how, bench)}
+    )
     done = record.raw is None
     settled = [
-        one
-        for one in ruling.answers
-        if done or one.conclusion.outcome not in (*REVIEW, Outcome.DUPLICATE)
+        answer
+        for answer in ruling.answers
+        if done or answer.conclusion.outcome not in (*REVIEW, Outcome.DUPLICATE)
     ]
     if (
-        done or settled or (after, record.reason) != (kept.outcome, kept.reason)
+        done or settled or (after, record.reason) != (message.outcome, message.reason)
     ):  # it may wait on for another reason, or another part
-        inbox.rewrite(connection, kept.number, record)
-    told = reply.foretell(settled)
-    effects = [answers.Effects(kept.number, told)]
+        inbox.rewrite(connection, message.number, record)
+    consequences = reply.foretell(settled)
+    effects = [answers.Effects(message.number, consequences)]
     answers.carry_out(connection, effects, bench.settings, bench.now, verdict)
-    _follow(connection, kept, verdict, bench)
+    _follow(connection, message, verdict, bench)
     if done or settled:
         named = (
-            replace(kept, follow_up=record.follow_up, participant=record.participant)
+            replace(message, follow_up=record.follow_up, participant=record.participant)
             if done
-            else kept
+            else message
         )
         _journal(connection, named, APPLY, after, how, bench)
-    return Settled(kept.number, kept.outcome, after, record.reason, done, told, ruling.rules)
+    return Settled(
+        message.number, message.outcome, after, record.reason, done, consequences, ruling.rules
+    )
 
 
-def _verdict(kept: Kept, choice: Choice, bench: Bench) -> Verdict:
-    return Verdict(bench.by, choice, decisions.of_message(kept.number))
+def _verdict(message: Kept, choice: Choice, bench: Bench) -> Verdict:
+    return Verdict(bench.by, choice, decisions.of_message(message.number))
 
 
-def _follow(connection: Connection, kept: Kept, verdict: Verdict | None, bench: Bench) -> None:
+def _follow(connection: Connection, message: Kept, verdict: Verdict | None, bench: Bench) -> None:
     """A message may wait no longer, or for another reason."""
-    keys = [kept.follow_up] if kept.follow_up else []
-    rows = [kept.participant] if kept.participant else []
+    keys = [message.follow_up] if message.follow_up else []
+    rows = [message.participant] if message.participant else []
     deciding.follow(connection, keys, bench.now, rows, verdict)
 
 
-def _added(connection: Connection, kept: Kept, bench: Bench) -> int:
-    """The number of whoever answered without having been invited, now a participant."""
-    ruling = bench.judge(connection, kept, None)
+def _added(connection: Connection, waiting_message: Kept, bench: Bench) -> int:
+    """The number of the sender who was not invited, and is a participant now."""
+    ruling = bench.judge(connection, waiting_message, None)
     crasher = next(
         (
-            one
-            for one in ruling.answers
-            if one.conclusion.outcome in (Outcome.PARTY_CRASHER, Outcome.HELD) and one.follow_up
+            answer
+            for answer in ruling.answers
+            if answer.conclusion.outcome in (Outcome.PARTY_CRASHER, Outcome.HELD)
+            and answer.follow_up
         ),
         None,
     )
     if crasher is None:
         raise Refused(
             marked("message %(number)s is not of somebody uninvited: %(outcome)s (%(reason)s)"),
-            number=kept.number,
+            number=waiting_message.number,
             outcome=ruling.record.outcome,
             reason=ruling.record.reason,
         )
     followups.lock(connection, crasher.follow_up)
     rows = followups.members(connection, crasher.follow_up) if crasher.row is not None else []
-    is_there = any(address.among(crasher.address, one.addresses) for one in rows if not one.removed)
+    is_there = any(address.among(crasher.address, row.addresses) for row in rows if not row.removed)
     reason = (
         marked("he is a participant already; see --as")
         if is_there
@@ -463,8 +479,8 @@ def _added(connection: Connection, kept: Kept, bench: Bench) -> int:
             follow_up=crasher.follow_up,
             reason=reason,
         )
-    assert kept.raw is not None
-    message = parse.read(kept.raw)
+    assert waiting_message.raw is not None
+    message = parse.read(waiting_message.raw)
     name = message.from_name if address.among(crasher.address, message.from_addresses) else ""
     number = participants.join(connection, crasher.follow_up, crasher.address, name)
     journal.write(
@@ -476,7 +492,7 @@ def _added(connection: Connection, kept: Kept, bench: Bench) -> int:
                 number,
                 by=bench.by,
                 channel=Channel.HAND,
-                message=kept.number,
+                message=waiting_message.number,
                 detail=f"{crasher.address} answered without having been invited",
             )
         ],
@@ -485,23 +501,27 @@ def _added(connection: Connection, kept: Kept, bench: Bench) -> int:
     return number
 
 
-def _is_stranger(connection: Connection, kept: Kept) -> bool:
-    """Whether who answered is nobody that was invited: neither the invitee as he is known nor
-    another participant.
+def _is_stranger(connection: Connection, message: Kept) -> bool:
+    """Whether the sender was not invited: neither the invitee as they are known nor another
+    participant.
     """
-    if kept.outcome is not Outcome.HELD or kept.follow_up is None or kept.participant is None:
-        return kept.outcome is Outcome.PARTY_CRASHER
-    [shown] = case.of(connection, [kept])
+    if (
+        message.outcome is not Outcome.HELD
+        or message.follow_up is None
+        or message.participant is None
+    ):
+        return message.outcome is Outcome.PARTY_CRASHER
+    [shown] = case.of(connection, [message])
     return (
         shown.speaker != ""
-        and participants.number_of(connection, kept.follow_up, shown.speaker) is None
+        and participants.number_of(connection, message.follow_up, shown.speaker) is None
     )
 
 
 def _learn(
     connection: Connection, holder: Holder, value: str, entry: journal.Entry, bench: Bench
 ) -> bool:
-    """`entry`: what the journal is to say of it, but for the address and who taught it."""
+    """`entry`: what the journal is to say of it, except the address and who taught it."""
     for key in known.follow_ups_of(connection, holder):
         followups.lock(connection, key)
     if reason := _unlearnable(connection, holder, value, bench):
@@ -553,8 +573,8 @@ def _holder(connection: Connection, name: str) -> tuple[Holder, str | None, int 
         return Holder(person=name), None, None
     follow_up, _, key = name.partition("/")
     number = participants.number_of(connection, follow_up, key) if key else None
-    found = known.holder(connection, number) if number is not None else None
-    if found is None:
+    holder = known.holder(connection, number) if number is not None else None
+    if holder is None:
         raise NotFound(
             marked(
                 "there is neither a person %(name)r nor a participant of that name (as"
@@ -562,7 +582,7 @@ def _holder(connection: Connection, name: str) -> tuple[Holder, str | None, int 
             ),
             name=name,
         )
-    return found, follow_up, number
+    return holder, follow_up, number
 
 
 def _participant(connection: Connection, follow_up: str | None, name: str) -> int:
@@ -582,75 +602,80 @@ def _participant(connection: Connection, follow_up: str | None, name: str) -> in
 
 
 def _get(connection: Connection, number: int, *, lock: bool = False) -> Kept:
-    kept = review.get(connection, number, lock=lock)
-    if kept is None:
+    message = review.get(connection, number, lock=lock)
+    if message is None:
         raise NotFound(marked("there is no message %(number)s"), number=number)
-    return kept
+    return message
 
 
-def _settled_before(kept: Kept, verb: str) -> Settled:
+def _settled_before(message: Kept, verb: str) -> Settled:
     """The same verb again is no mistake; another one comes too late."""
-    last = next(reversed(kept.detail.get("history", [])), None)
-    outcome = kept.outcome.value if kept.outcome is not None else "not dealt with yet"
-    if last is None or kept.outcome is None or last["verb"].split()[0] != verb:
+    last = next(reversed(message.detail.get("history", [])), None)
+    outcome = message.outcome.value if message.outcome is not None else "not dealt with yet"
+    if last is None or message.outcome is None or last["verb"].split()[0] != verb:
         raise Refused(
             marked("message %(number)s does not wait: %(outcome)s (%(reason)s)"),
-            number=kept.number,
+            number=message.number,
             outcome=outcome,
-            reason=kept.reason,
+            reason=message.reason,
         )
     return Settled(
-        kept.number, Outcome(last["outcome"]), kept.outcome, kept.reason, done=True, repeated=True
+        message.number,
+        Outcome(last["outcome"]),
+        message.outcome,
+        message.reason,
+        done=True,
+        repeated=True,
     )
 
 
-def _record(kept: Kept) -> inbox.Record:
+def _record(message: Kept) -> inbox.Record:
     return inbox.Record(
-        kept.digest,
-        kept.size,
-        kept.arrived,
-        kept.outcome,
-        kept.reason,
-        message_id=kept.message_id,
-        object=kept.object,
-        from_address=kept.from_address,
-        subject=kept.subject,
-        follow_up=kept.follow_up,
-        participant=kept.participant,
-        instance=codec.parse_moment(kept.instance),
-        detail=kept.detail,
+        message.digest,
+        message.size,
+        message.arrived,
+        message.outcome,
+        message.reason,
+        message_id=message.message_id,
+        object=message.object,
+        from_address=message.from_address,
+        subject=message.subject,
+        follow_up=message.follow_up,
+        participant=message.participant,
+        instance=codec.parse_moment(message.instance),
+        detail=message.detail,
     )
 
 
-def _history(kept: Kept, verb: str, bench: Bench) -> dict[str, Any]:
+def _history(message: Kept, verb: str, bench: Bench) -> dict[str, Any]:
     """The judgements that stood before, oldest first, each with who asked for another and how."""
-    assert kept.outcome is not None
+    assert message.outcome is not None
     step = {
-        "outcome": kept.outcome.value,
-        "reason": kept.reason,
+        "outcome": message.outcome.value,
+        "reason": message.reason,
         "verb": verb,
         "by": bench.by,
         "at": codec.moment(bench.now),
     }
-    return {"history": [*kept.detail.get("history", []), step]}
+    return {"history": [*message.detail.get("history", []), step]}
 
 
 def _journal(
-    connection: Connection, kept: Kept, verb: str, after: Outcome, detail: str, bench: Bench
+    connection: Connection, message: Kept, verb: str, after: Outcome, detail: str, bench: Bench
 ) -> None:
-    assert kept.outcome is not None
-    words = f"{kept.outcome.value} → {after.value}" + (f": {detail}" if detail else "")
+    assert message.outcome is not None
+    words = f"{message.outcome.value} → {after.value}" + (f": {detail}" if detail else "")
     journal.write(
         connection,
         [
             journal.Entry(
                 EVENTS[verb],
-                kept.follow_up,
-                kept.participant,
-                codec.parse_moment(kept.instance),
+                message.follow_up,
+                message.participant,
+                codec.parse_moment(message.instance),
                 by=bench.by,
                 channel=Channel.HAND,
-                message=kept.number,
+                message=message.number,
                 detail=words,
             )
         ],

@@ -21,7 +21,7 @@ PUBLIC = ("number", "arrived", "outcome", "follow_up")
 
 
 def message(case: Case) -> Row:
-    kept = case.kept
+    waiting = case.kept
     claims = [
         {
             "reply": claim.get("claimed"),
@@ -31,15 +31,15 @@ def message(case: Case) -> Row:
         for claim in case.claims
     ]
     return {
-        "number": kept.number,
-        "arrived": codec.moment(kept.arrived),
-        "outcome": kept.outcome,
-        "reason": kept.reason,
-        "follow_up": kept.follow_up,
+        "number": waiting.number,
+        "arrived": codec.moment(waiting.arrived),
+        "outcome": waiting.outcome,
+        "reason": waiting.reason,
+        "follow_up": waiting.follow_up,
         "participant": case.participant,
         "invited": case.invited or None,
-        "from": kept.from_address,
-        "subject": kept.subject,
+        "from": waiting.from_address,
+        "subject": waiting.subject,
         "question": case.question,
         "claims": claims,
     }
@@ -67,75 +67,79 @@ def whole(case: Case, now: Settled | None) -> Row:
     return {**message(case), **judged, **shown, **unreadable, "now": foretold}
 
 
-def request(one: Request) -> Row:
-    asked = one.proposal
+def request(asking: Request) -> Row:
+    asked = asking.proposal
     start = codec.moment(asked.start)
     end = codec.moment(asked.end) if asked.end is not None else None
     time = start if end is None else f"{start} – {end}"
     place = f" at {asked.location}" if asked.location else ""
     instance = codec.moment(asked.instance) or None
-    question = f"{one.participant} asks for {time}{place}: move {asked.follow_up}?"
+    question = f"{asking.participant} asks for {time}{place}: move {asked.follow_up}?"
     about = {
         "number": f"p{asked.id}",
         "arrived": codec.moment(asked.created_at),
         "outcome": "proposal",
         "reason": "asks for another time",
         "follow_up": asked.follow_up,
-        "participant": one.participant,
+        "participant": asking.participant,
         "from": asked.address,
         "subject": "",
         "question": question,
         "claims": [{"reply": None, "instance": instance, "comment": asked.comment}],
     }
-    wanted = {"proposed_start": start, "proposed_end": end, "location": asked.location}
-    return {**about, **wanted, "message": asked.message}
+    new_times = {"proposed_start": start, "proposed_end": end, "location": asked.location}
+    return {**about, **new_times, "message": asked.message}
 
 
-def settled(one: Settled) -> Row:
+def settled(outcome: Settled) -> Row:
     """What became of a message."""
     return {
-        "number": one.number,
-        "before": one.before,
-        "after": one.after,
-        "done": one.done,
-        "reason": one.reason,
-        "repeated": one.repeated,
+        "number": outcome.number,
+        "before": outcome.before,
+        "after": outcome.after,
+        "done": outcome.done,
+        "reason": outcome.reason,
+        "repeated": outcome.repeated,
         "answers": [
-            {"participant": told.participant, "before": told.before, "after": told.after}
-            for told in one.told
-            if told.participant is not None
+            {
+                "participant": consequence.participant,
+                "before": consequence.before,
+                "after": consequence.after,
+            }
+            for consequence in outcome.told
+            if consequence.participant is not None
         ],
     }
 
 
-def failed(kept: Kept, error: Exception) -> Row:
+def failed(waiting: Kept, error: Exception) -> Row:
     """Of a message on which this program fails; it waits on."""
     return {
-        "number": kept.number,
-        "before": kept.outcome,
-        "after": kept.outcome,
+        "number": waiting.number,
+        "before": waiting.outcome,
+        "after": waiting.outcome,
         "done": False,
         "reason": f"this program failed on it: {type(error).__name__}: {error}",
     }
 
 
-def decided(one: Proposal, word: str, *, is_news: bool) -> Row:
+def decided(proposal: Proposal, word: str, *, is_news: bool) -> Row:
     """What became of a request for another time."""
     return {
-        "number": f"p{one.id}",
-        "follow_up": one.follow_up,
+        "number": f"p{proposal.id}",
+        "follow_up": proposal.follow_up,
         "state": word,
-        "proposed_start": codec.moment(one.start),
+        "proposed_start": codec.moment(proposal.start),
         "repeated": not is_news,
     }
 
 
-def learned(one: Learned) -> Row:
+def learned(alias: Learned) -> Row:
     return {
-        "address": one.address,
-        "participant": one.name,
-        "source": one.source,
-        "learned_at": codec.moment(one.learned_at),
-        "learned_by": one.learned_by,
-        "message": one.message,
+        "address": alias.address,
+        "participant": alias.name,
+        "source": alias.source,
+        "learned_at": codec.moment(alias.learned_at),
+        "learned_by": alias.learned_by,
+        "message": alias.message,
     }

@@ -49,10 +49,10 @@ def waiting(
     return messages.page(desk.connection, after, limit, follow_up)
 
 
-def shown(desk: Desk, found: Sequence[Kept]) -> list[Row]:
+def shown(desk: Desk, listed: Sequence[Kept]) -> list[Row]:
     """Each in a row."""
-    seen = seen_by(desk, [one.follow_up for one in found])
-    rows = [review_rows.message(one) for one in cases.of(desk.connection, found)]
+    seen = seen_by(desk, [entry.follow_up for entry in listed])
+    rows = [review_rows.message(case) for case in cases.of(desk.connection, listed)]
     return [_told(desk, row, seen) for row in rows]
 
 
@@ -62,20 +62,20 @@ def message(desk: Desk, number: int, judge: Judge, now: Settled | None) -> Row:
     case = review.look(desk.connection, number, _bench(desk, judge))
     row = review_rows.whole(case, now)
     possible = cases.steps(case, settles=now is not None and now.done) if case.kept.waits else []
-    row["steps"] = [{"verb": one.verb.value, "participant": one.participant} for one in possible]
+    row["steps"] = [{"verb": step.verb.value, "participant": step.participant} for step in possible]
     return _told(desk, row, seen_by(desk, [case.kept.follow_up]))
 
 
 def requests(desk: Desk, after: int, limit: int, follow_up: str | None = None) -> list[Row]:
     """So many requests for another time that nobody decided on, beyond number `after`."""
     permission.require(desk.actor, Verb.OPERATE)
-    found = kept_proposals.open(desk.connection, follow_up, after, limit)
-    rows = sorted({one.participant for one in found})
-    members = {one.id: one.key for one in followups.members(desk.connection, ids=rows)}
-    seen = seen_by(desk, [one.follow_up for one in found])
+    open_proposals = kept_proposals.open(desk.connection, follow_up, after, limit)
+    rows = sorted({proposal.participant for proposal in open_proposals})
+    members = {member.id: member.key for member in followups.members(desk.connection, ids=rows)}
+    seen = seen_by(desk, [proposal.follow_up for proposal in open_proposals])
     listed = [
-        review_rows.request(Request(one, members.get(one.participant, one.address)))
-        for one in found
+        review_rows.request(Request(proposal, members.get(proposal.participant, proposal.address)))
+        for proposal in open_proposals
     ]
     return [_told(desk, row, seen) for row in listed]
 
@@ -96,28 +96,28 @@ def apply_all(desk: Desk, matching: Matching, judge: Judge) -> tuple[list[Row], 
     """
     permission.require(desk.actor, Verb.OPERATE)
     began = marks.newest_number(desk.connection)
-    found = messages.waiting(
+    matching_messages = messages.waiting(
         desk.connection,
         follow_up=matching.follow_up,
         outcome=matching.outcome,
         reason=matching.reason,
     )
-    seen = seen_by(desk, [one.follow_up for one in found])
-    mine = [one for one in found if is_seen(one.follow_up, seen)]
-    rows = [_again(desk, one, judge) for one in mine[:MOST]]
+    seen = seen_by(desk, [entry.follow_up for entry in matching_messages])
+    mine = [entry for entry in matching_messages if is_seen(entry.follow_up, seen)]
+    rows = [_again(desk, entry, judge) for entry in mine[:MOST]]
     desk.touch_since(began)
     return rows, len(mine[MOST:])
 
 
-def _again(desk: Desk, kept: Kept, judge: Judge) -> Row:
+def _again(desk: Desk, entry: Kept, judge: Judge) -> Row:
     try:
         with desk.connection.begin_nested():
             bench = _bench(desk, judge)
-            return review_rows.settled(review.judge_again(desk.connection, kept.number, bench))
+            return review_rows.settled(review.judge_again(desk.connection, entry.number, bench))
     except Exception as error:
         if engine.outage(error):
             raise  # it would be so for every other message, too
-        return review_rows.failed(kept, error)
+        return review_rows.failed(entry, error)
 
 
 def reject(desk: Desk, number: int, judge: Judge, reason: str = "") -> Settled:
@@ -138,21 +138,21 @@ def learn_from(desk: Desk, number: int, judge: Judge, named: str = "") -> Settle
 def decide(desk: Desk, number: int, *, accept: bool) -> tuple[Proposal, bool]:
     """`review.decide` of one request for another time. With whether that is news."""
     permission.require(desk.actor, Verb.OPERATE)
-    one = kept_proposals.get(desk.connection, number)
-    if one is None:
+    proposal = kept_proposals.get(desk.connection, number)
+    if proposal is None:
         raise NotFound(marked("there is no proposal %(number)s"), number=number)
-    _require_seen(desk, one.follow_up)
-    followups.lock(desk.connection, one.follow_up)
-    wanted = ProposalState.ACCEPTED if accept else ProposalState.DECLINED
-    if one.state is wanted:
-        return one, False
+    _require_seen(desk, proposal.follow_up)
+    followups.lock(desk.connection, proposal.follow_up)
+    state = ProposalState.ACCEPTED if accept else ProposalState.DECLINED
+    if proposal.state is state:
+        return proposal, False
     said = desk.connection, number, desk.settings, desk.now, desk.actor.by
     if accept:
-        desk.touch(one.follow_up)
+        desk.touch(proposal.follow_up)
         return proposals.accept(*said), True
     settled, letters = proposals.turn_down(*said)
     desk.queue(letters)
-    desk.noted.add(one.follow_up)
+    desk.noted.add(proposal.follow_up)
     return settled, True
 
 
@@ -191,10 +191,10 @@ def _bench(desk: Desk, judge: Judge) -> Bench:
 def _require(desk: Desk, number: int) -> None:
     """Raises `Forbidden` for what is about something private, `NotFound` for no message."""
     permission.require(desk.actor, Verb.OPERATE)
-    kept = messages.get(desk.connection, number)
-    if kept is None:
+    entry = messages.get(desk.connection, number)
+    if entry is None:
         raise NotFound(marked("there is no message %(number)s"), number=number)
-    _require_seen(desk, kept.follow_up)
+    _require_seen(desk, entry.follow_up)
 
 
 def _require_seen(desk: Desk, key: str | None) -> None:
@@ -205,5 +205,5 @@ def _require_seen(desk: Desk, key: str | None) -> None:
 def _told(desk: Desk, row: Row, seen: Collection[str]) -> Row:
     """Without the tokens of our addresses, and without what is private."""
     shown = row if is_seen(row["follow_up"], seen) else review_rows.hidden(row)
-    told: Row = cases.without_tokens(shown, accounts.mailboxes(desk.settings))
-    return told
+    redacted: Row = cases.without_tokens(shown, accounts.mailboxes(desk.settings))
+    return redacted

@@ -65,14 +65,14 @@ def moment(
     """A time as people write it, of this series: in its zone where it has no offset. `day`: a plain
     day will do for one of hours.
 
-    Raises `NotFound` and `Refused` as `stop` does, `InputError` for what is no time.
+    Raises `NotFound` and `Refused` as `stop` does, `InputError` for a text that is not a time.
     """
     return read(of(connection, key, settings), text, day=day)
 
 
-def read(wanted: Edition, text: str, *, day: bool = False) -> Moment:
+def read(whole: Edition, text: str, *, day: bool = False) -> Moment:
     """A time as people write it, of this follow-up. Raises `InputError` for what is none."""
-    moment = _read(wanted, text, day=day)
+    moment = _read(whole, text, day=day)
     first, last = recurrence.FIRST_YEAR, recurrence.LAST_YEAR
     if not first <= moment.year <= last:
         raise InputError(
@@ -84,18 +84,18 @@ def read(wanted: Edition, text: str, *, day: bool = False) -> Moment:
     return moment
 
 
-def _read(wanted: Edition, text: str, *, day: bool) -> Moment:
+def _read(whole: Edition, text: str, *, day: bool) -> Moment:
     try:
         plain = date.fromisoformat(text)
     except ValueError:
         plain = None
-    if plain is not None and not (day or wanted.all_day):
+    if plain is not None and not (day or whole.all_day):
         raise InputError(marked("%(text)r has no hour, and the follow-up has"), text=text)
     if plain is not None:
         return plain
     try:
         clock = datetime.fromisoformat(text)
-        local = clock if clock.tzinfo else clock.replace(tzinfo=zones.zone(wanted.timezone))
+        local = clock if clock.tzinfo else clock.replace(tzinfo=zones.zone(whole.timezone))
         # A calendar has no fractions of a second (RFC 5545 §3.3.5), nor has a column.
         instant = local.astimezone(UTC).replace(microsecond=0)
     except (ValueError, OverflowError) as error:
@@ -103,7 +103,7 @@ def _read(wanted: Edition, text: str, *, day: bool) -> Moment:
             marked("%(text)r is no time like 2026-12-01T09:00:00 and no date like 2026-12-01"),
             text=text,
         ) from error
-    return instant.astimezone(zones.zone(wanted.timezone)).date() if wanted.all_day else instant
+    return instant.astimezone(zones.zone(whole.timezone)).date() if whole.all_day else instant
 
 
 def stop(
@@ -120,12 +120,12 @@ def stop(
     Raises `NotFound` where there is no such follow-up, `Refused` where it does not recur, is
     cancelled, or no date would be left.
     """
-    wanted = of(connection, key, settings)
-    following = _following(wanted, after)
+    whole = of(connection, key, settings)
+    following = _following(whole, after)
     if following is None:
         return False
     since = marks.newest_number(connection)
-    _shorten(connection, key, wanted, following)
+    _shorten(connection, key, whole, following)
     marks.single_since(connection, since)
     records.stamp(connection, [key], now, by)
     journal.write(connection, [journal.Entry("stopped", key, instance=following, by=by)], now)
@@ -151,30 +151,30 @@ def split(
             marked("%(unknown)s cannot be changed from one date on"),
             unknown=", ".join(sorted(unknown)),
         )
-    wanted = of(connection, key, settings)
-    at = _first(key, wanted, part.at)
-    fresh = _rest(wanted, at, part.changes)
+    whole = of(connection, key, settings)
+    at = _first(key, whole, part.at)
+    fresh = _rest(whole, at, part.changes)
     since = marks.newest_number(connection)
-    made = series.copy(
+    continued_by = series.copy(
         connection,
         key,
-        f"{key}-{recurrence.day_of(wanted, at):%Y%m%d}",
+        f"{key}-{recurrence.day_of(whole, at):%Y%m%d}",
         {**part.changes, **_times(fresh), "cancelled": False},
-        _carried(wanted, fresh, at, series.dates(connection, key, at)),
-        _single(connection, key, wanted, fresh, at),
+        _carried(whole, fresh, at, series.dates(connection, key, at)),
+        _single(connection, key, whole, fresh, at),
     )
-    _shorten(connection, key, wanted, at)
+    _shorten(connection, key, whole, at)
     marks.single_since(connection, since)
     records.stamp(connection, [key], now, by)
-    records.sign(connection, [made], now, by)
+    records.sign(connection, [continued_by], now, by)
     entries = [
-        journal.Entry("split", key, instance=at, by=by, detail=made),
-        journal.Entry("created", made, by=by, detail=f"goes on from {key}"),
+        journal.Entry("split", key, instance=at, by=by, detail=continued_by),
+        journal.Entry("created", continued_by, by=by, detail=f"goes on from {key}"),
     ]
     journal.write(connection, entries, now)
-    left = [member for member in followups.members(connection, key) if not member.removed]
-    lost = [member for member in left if member.date is not None and member.date >= at]
-    return Continued(made, tuple(lost))
+    remaining = [member for member in followups.members(connection, key) if not member.removed]
+    lost = [member for member in remaining if member.date is not None and member.date >= at]
+    return Continued(continued_by, tuple(lost))
 
 
 def no_date(key: str, text: str) -> NotFound:
@@ -186,16 +186,16 @@ def no_date(key: str, text: str) -> NotFound:
     return NotFound(words, key=key, time=text)
 
 
-def _first(key: str, wanted: Edition, at: Moment) -> Moment:
+def _first(key: str, whole: Edition, at: Moment) -> Moment:
     """The date from which a series goes on as another, by its name."""
-    assert wanted.recurrence is not None
-    if not isinstance(at, datetime) and not wanted.all_day:
-        at = next(iter(recurrence.on_day(wanted, at)), at)
-    if isinstance(at, datetime) == wanted.all_day or not recurrence.is_instance(wanted, at):
-        raise no_date(key, _typed(wanted, at))
-    if wanted.recurrence.rrule and not rules.ruled(wanted, at):
+    assert whole.recurrence is not None
+    if not isinstance(at, datetime) and not whole.all_day:
+        at = next(iter(recurrence.on_day(whole, at)), at)
+    if isinstance(at, datetime) == whole.all_day or not recurrence.is_instance(whole, at):
+        raise no_date(key, _typed(whole, at))
+    if whole.recurrence.rrule and not rules.ruled(whole, at):
         raise Refused(marked("this date was added to the series; nothing goes on from it"))
-    if next(recurrence.instances(wanted, limit=1)) >= at:
+    if next(recurrence.instances(whole, limit=1)) >= at:
         raise Refused(marked("from its first date on this is the whole series; change that"))
     return at
 
@@ -217,75 +217,75 @@ def of(connection: Connection, key: str, settings: configuration.Settings) -> Ed
 
     Raises `NotFound`, and `Refused` where it does not recur or is cancelled.
     """
-    wanted = standing(connection, key, settings)
-    if wanted.recurrence is None or wanted.start is None:
+    whole = standing(connection, key, settings)
+    if whole.recurrence is None or whole.start is None:
         raise Refused(marked("the follow-up does not recur"))
-    if wanted.cancelled:
+    if whole.cancelled:
         raise Refused(CANCELLED)
-    return wanted
+    return whole
 
 
 def standing(connection: Connection, key: str, settings: configuration.Settings) -> Edition:
     """The follow-up as it stands, which nobody else plans meanwhile. Raises `NotFound`."""
     followups.lock(connection, key)
     site = stated.Site(settings.mail.timezone, settings.mail.language)
-    wanted = stated.edition(connection, key, site, followups.members(connection, key))
-    if wanted is None:
+    whole = stated.edition(connection, key, site, followups.members(connection, key))
+    if whole is None:
         raise NotFound(marked("there is no follow-up %(key)s"), key=key)
-    return wanted
+    return whole
 
 
-def _following(wanted: Edition, after: Moment) -> Moment | None:
+def _following(whole: Edition, after: Moment) -> Moment | None:
     """The first date that is later, cancelled ones too: they are not to come back."""
-    assert wanted.recurrence is not None
-    wanted = replace(wanted, recurrence=replace(wanted.recurrence, exdates=()))
-    if wanted.all_day:
-        day = recurrence.day_of(wanted, after)
-        return next(recurrence.instances(wanted, day + timedelta(days=1), limit=1), None)
+    assert whole.recurrence is not None
+    whole = replace(whole, recurrence=replace(whole.recurrence, exdates=()))
+    if whole.all_day:
+        day = recurrence.day_of(whole, after)
+        return next(recurrence.instances(whole, day + timedelta(days=1), limit=1), None)
     if not isinstance(after, datetime):
-        after = datetime.combine(after, time.max, ZoneInfo(wanted.timezone)).astimezone(UTC)
-    return next(recurrence.instances(wanted, after + timedelta(microseconds=1), limit=1), None)
+        after = datetime.combine(after, time.max, ZoneInfo(whole.timezone)).astimezone(UTC)
+    return next(recurrence.instances(whole, after + timedelta(microseconds=1), limit=1), None)
 
 
-def _shorten(connection: Connection, key: str, wanted: Edition, at: Moment) -> None:
-    assert wanted.recurrence is not None
-    rule = rules.ended_before(wanted, at) if wanted.recurrence.rrule else ""
-    if rule is None or next(recurrence.instances(wanted, None, at, 1), None) is None:
+def _shorten(connection: Connection, key: str, whole: Edition, at: Moment) -> None:
+    assert whole.recurrence is not None
+    rule = rules.ended_before(whole, at) if whole.recurrence.rrule else ""
+    if rule is None or next(recurrence.instances(whole, None, at, 1), None) is None:
         raise Refused(NO_DATE_LEFT)
     series.shorten(connection, key, rule, at)
 
 
-def _rest(wanted: Edition, at: Moment, changes: Mapping[str, Any]) -> Edition:
+def _rest(whole: Edition, at: Moment, changes: Mapping[str, Any]) -> Edition:
     """The series that goes on, with its times and its rule."""
-    assert wanted.start is not None
-    assert wanted.end is not None
-    assert wanted.recurrence is not None
-    zone = changes.get("timezone") or wanted.timezone
+    assert whole.start is not None
+    assert whole.end is not None
+    assert whole.recurrence is not None
+    zone = changes.get("timezone") or whole.timezone
     zones.zone(zone)
-    start = columns.moment(changes["start_at"], wanted.all_day) if "start_at" in changes else at
+    start = columns.moment(changes["start_at"], whole.all_day) if "start_at" in changes else at
     end = (
-        columns.moment(changes["end_at"], wanted.all_day)
+        columns.moment(changes["end_at"], whole.all_day)
         if "end_at" in changes
-        else start + (wanted.end - wanted.start)
+        else start + (whole.end - whole.start)
     )
     if end < start:
         raise InputError(marked("the end is before the start"))
-    if wanted.all_day and end == start:
+    if whole.all_day and end == start:
         end = start + timedelta(days=1)  # the same day twice is one day, as in the load format
-    if (kept := next(recurrence.instances(wanted, start, at, 1), None)) is not None:
+    if (stays := next(recurrence.instances(whole, start, at, 1), None)) is not None:
         raise Refused(
             marked(
                 "the new start lies before dates that stay, the next one at %(time)s; let the"
                 " series go on from an earlier date"
             ),
-            time=_typed(wanted, kept),
+            time=_typed(whole, stays),
         )
     given = changes.get("rrule")
-    rule = given.removeprefix("RRULE:") if given is not None else rules.continued_at(wanted, at)
+    rule = given.removeprefix("RRULE:") if given is not None else rules.continued_at(whole, at)
     if rule:
         recurrence.check(rule)
     fresh = replace(
-        wanted, start=start, end=end, timezone=zone, recurrence=Recurrence(rule), dates=()
+        whole, start=start, end=end, timezone=zone, recurrence=Recurrence(rule), dates=()
     )
     if not rules.ruled(fresh, start):
         raise Refused(
@@ -295,45 +295,45 @@ def _rest(wanted: Edition, at: Moment, changes: Mapping[str, Any]) -> Edition:
 
 
 def _carried(
-    wanted: Edition, fresh: Edition, at: Moment, own: list[tuple[Moment, DateRow]]
+    whole: Edition, fresh: Edition, at: Moment, own: list[tuple[Moment, DateRow]]
 ) -> list[DateRow]:
     """What is said of single dates and still fits: of a series at other times only that days are
     left out, and what was added.
     """
     assert fresh.start is not None
-    found = dict[datetime, DateRow]()
+    rows = dict[datetime, DateRow]()
     for name, row in own:
         if name < fresh.start or (name == at and fresh.start != at):
             continue  # the date from which it goes on is told by the new start
-        if rules.ruled(fresh, name) or not (rules.ruled(wanted, name) or row.cancelled):
-            found[row.original_start] = row
-        elif row.cancelled and rules.ruled(wanted, name):
-            for moved in recurrence.on_day(fresh, recurrence.day_of(wanted, name)):
-                found.setdefault(
+        if rules.ruled(fresh, name) or not (rules.ruled(whole, name) or row.cancelled):
+            rows[row.original_start] = row
+        elif row.cancelled and rules.ruled(whole, name):
+            for moved in recurrence.on_day(fresh, recurrence.day_of(whole, name)):
+                rows.setdefault(
                     columns.instant(moved), replace(row, original_start=columns.instant(moved))
                 )
-    return list(found.values())
+    return list(rows.values())
 
 
 def _single(
-    connection: Connection, key: str, wanted: Edition, fresh: Edition, at: Moment
+    connection: Connection, key: str, whole: Edition, fresh: Edition, at: Moment
 ) -> dict[datetime, datetime]:
     """What the dates that somebody is invited to alone are called in the series that goes on: by
     their time, else by their day.
     """
     assert fresh.start is not None
-    found = dict[datetime, datetime]()
+    names = dict[datetime, datetime]()
     for start, name in series.single_dates(connection, key, at).items():
         same = (
             [fresh.start]
             if name == at
             else [name]
             if rules.ruled(fresh, name)
-            else recurrence.on_day(fresh, recurrence.day_of(wanted, name))
+            else recurrence.on_day(fresh, recurrence.day_of(whole, name))
         )
-        if same and (to := columns.instant(same[0])) not in found.values():
-            found[start] = to
-    return found
+        if same and (to := columns.instant(same[0])) not in names.values():
+            names[start] = to
+    return names
 
 
 def _typed(edition: Edition, moment: Moment) -> str:

@@ -34,43 +34,43 @@ def tell(connection: Connection, written: Mapping[str, Collection[str]], now: da
     entries = _of_records(connection, records_of, traces)
     for gone in journal.gone(connection, rows_of).values() if rows_of else ():
         entries += gone
-    signed = [replace(one, by=records.BY_SQL, channel=Channel.STORE) for one in entries]
+    signed = [replace(entry, by=records.BY_SQL, channel=Channel.STORE) for entry in entries]
     journal.write(connection, signed, now)
 
 
 def _of_records(
     connection: Connection, keys: Sequence[str], traces: Mapping[str, Trace]
 ) -> list[journal.Entry]:
-    known = invitations.editions(connection, [traces[key].edition for key in keys])
+    planned = invitations.editions(connection, [traces[key].edition for key in keys])
     renamed = dict(renaming.renamed(connection, keys)) if keys else {}
     former = {new: old for old, new in renamed.items()}
     last = journal.last_of(connection, keys, (*PRESENT, RENAMED, DELETED))
     entries = [journal.Entry(RENAMED, old, detail=f"is {new}") for old, new in renamed.items()]
     for key in keys:
-        event = _event(traces[key], known.get(traces[key].edition), last.get(key, ""))
+        event = _event(traces[key], planned.get(traces[key].edition), last.get(key, ""))
         detail = f"was {former[key]}" if key in former else ""
         entries += [journal.Entry(event, key, detail=detail)] if event else []
     return entries
 
 
-def _event(trace: Trace, known: Edition | None, last: str) -> str:
+def _event(trace: Trace, planned: Edition | None, last: str) -> str:
     """What was done; "" for nothing that is to be told. `known`: as it was planned last; `last`:
     what the journal says of its being there.
     """
     if not trace.is_there:
         was_there = last in PRESENT or (not last and trace.was_planned)
         return DELETED if was_there and not trace.is_renamed else ""
-    if known is None:
+    if planned is None:
         return CHANGED if last in PRESENT else MADE
-    if trace.cancelled and not known.cancelled:
+    if trace.cancelled and not planned.cancelled:
         return CANCELLED
-    if not trace.cancelled and _was_called_off(known):
+    if not trace.cancelled and _was_called_off(planned):
         return REINSTATED
     return CHANGED
 
 
-def _was_called_off(known: Edition) -> bool:
+def _was_called_off(planned: Edition) -> bool:
     """Whether the record said so; a series without a date is cancelled, too (domain.md §6)."""
-    if not known.cancelled or known.recurrence is None:
-        return known.cancelled
-    return editions.first(replace(known, cancelled=False)) is not None
+    if not planned.cancelled or planned.recurrence is None:
+        return planned.cancelled
+    return editions.first(replace(planned, cancelled=False)) is not None

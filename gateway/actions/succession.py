@@ -15,7 +15,7 @@ from gateway.store.engine import Connection
 from gateway.store.followups import Member
 
 BARE = "email:"
-"""How `Member.who` begins of whoever is known by an address alone."""
+"""How `Member.who` begins of an invitee who is known by an address alone."""
 
 
 def rows(
@@ -30,7 +30,7 @@ def rows(
     `arrived`: rows that have been in another follow-up.
     """
     given, invited = _given(connection, members), _invited(connection, members, copies, arrived)
-    return [one for one in members if one.id in given or one.id in invited]
+    return [member for member in members if member.id in given or member.id in invited]
 
 
 def begin(
@@ -48,23 +48,29 @@ def begin(
     delegations.forget(connection, others)
     participants.hand_over(connection, others, now)
     # Of an assignee's row the command has forgotten it, and the assignee may have said it since.
-    invited = [one.id for one in members if one.id in others and one.role is Role.INVITED]
+    invited = [
+        member.id for member in members if member.id in others and member.role is Role.INVITED
+    ]
     participants.forget_own(connection, invited)
     overtaken = proposals.withdraw(connection, others, now)
-    given = [one for one in members if one.id in others and one.planned_for not in ("", one.who)]
-    journal.name(connection, {one.id: one.planned_for for one in given})
+    given = [
+        member
+        for member in members
+        if member.id in others and member.planned_for not in ("", member.who)
+    ]
+    journal.name(connection, {member.id: member.planned_for for member in given})
     journal.write(
         connection,
         [
             journal.Entry(
                 "given",
                 key,
-                one.id,
-                one.date,
+                member.id,
+                member.date,
                 channel=Channel.STORE,
-                detail=f"to {one.who}, from {one.planned_for}",
+                detail=f"to {member.who}, from {member.planned_for}",
             )
-            for one in given
+            for member in given
         ]
         + [
             journal.Entry("proposal_overtaken", key, number, detail="the row was given away")
@@ -72,24 +78,27 @@ def begin(
         ],
         now,
     )
-    return [replace(one, given_token=None) if one.id in others else one for one in members]
+    return [
+        replace(member, given_token=None) if member.id in others else member for member in members
+    ]
 
 
 def taken_over(copies: Sequence[owing.Copy], other: Mapping[int, str]) -> list[owing.Copy]:
-    """Who had a row before, too, gets his own invitation once more, also where its CANCEL never
-    left: from then on the row is his. `other`: rows given to somebody else, and their addresses.
+    """An invitee who had a row before, too, gets their own invitation once more, even if its CANCEL
+    never left: from then on the row is theirs. `other`: rows given to somebody else, and their
+    addresses.
     """
     return [
-        replace(one, again=True, again_instance=None)
-        if other.get(one.participant) == address.key(one.address)
-        else one
-        for one in copies
+        replace(copy, again=True, again_instance=None)
+        if other.get(copy.participant) == address.key(copy.address)
+        else copy
+        for copy in copies
     ]
 
 
 def is_invited(member: Member) -> bool:
-    """Whoever has the row again is known to have it by his next letter;
-    nothing begins before that.
+    """An invitee who has the row again is known to have it by their next letter; nothing begins
+    before that.
     """
     return member.email_invite and not member.removed
 
@@ -100,14 +109,14 @@ def _given(connection: Connection, members: Sequence[Member]) -> set[int]:
     Two records of one name are one person, and so is a record that is gone: it was renamed, or one
     of two that were put together.
     """
-    changed = [one for one in members if one.planned_for not in ("", one.who)]
+    changed = [member for member in members if member.planned_for not in ("", member.who)]
     if not changed:
         return set()
-    called = {name for one in changed for name in (one.planned_for, one.who)}
+    called = {name for member in changed for name in (member.planned_for, member.who)}
     names = directory.names(connection, called)
     bare = {name.removeprefix(BARE) for name in called if name.startswith(BARE)}
     people = directory.at(connection, bare)
-    return {one.id for one in changed if _is_another(one, names, people)}
+    return {member.id for member in changed if _is_another(member, names, people)}
 
 
 def _is_another(
@@ -140,23 +149,23 @@ def _invited(
         addresses.setdefault(copy.participant, []).append(copy.address)
     elsewhere = _invited_elsewhere(members, copies)
     might = [
-        one
-        for one in members
-        if (one.id in arrived or one.id in elsewhere)
-        and _might_be_another(one, addresses.get(one.id, ()))
+        member
+        for member in members
+        if (member.id in arrived or member.id in elsewhere)
+        and _might_be_another(member, addresses.get(member.id, ()))
     ]
     if not might:
         return set()
-    former = invitations.deliveries(connection, [one.id for one in might])
-    here = {one.invitation for one in copies}
-    people = directory.at(connection, [one.address for one in former.values()])
+    former = invitations.deliveries(connection, [member.id for member in might])
+    here = {copy.invitation for copy in copies}
+    people = directory.at(connection, [invitation.address for invitation in former.values()])
     return {
-        one.id
-        for one in might
+        member.id
+        for member in might
         if (
-            _was_anothers(one, former[one.id], people)
-            if former[one.id].id in here
-            else one.id in arrived
+            _was_anothers(member, former[member.id], people)
+            if former[member.id].id in here
+            else member.id in arrived
         )
     }
 
@@ -165,12 +174,12 @@ def _invited_elsewhere(members: Sequence[Member], copies: Sequence[owing.Copy]) 
     """Rows that were invited last at another address than the present one, where keys do not tell
     whose they were and are.
     """
-    present = {one.id: one.address for one in members if not _is_known_by_key(one)}
-    counting = [one for one in copies if one.counts and one.participant in present]
+    present = {member.id: member.address for member in members if not _is_known_by_key(member)}
+    counting = [copy for copy in copies if copy.counts and copy.participant in present]
     return {
-        one.participant
-        for one in counting
-        if not address.same(one.address, present[one.participant])
+        copy.participant
+        for copy in counting
+        if not address.same(copy.address, present[copy.participant])
     }
 
 
@@ -178,7 +187,9 @@ def _might_be_another(member: Member, addresses: Sequence[str]) -> bool:
     """Whether it is worth to ask. `addresses`: where the row was ever invited."""
     if not member.address or member.role in status.FIXED:
         return False
-    return is_invited(member) or not any(address.equal(one, member.address) for one in addresses)
+    return is_invited(member) or not any(
+        address.equal(spelling, member.address) for spelling in addresses
+    )
 
 
 def _was_anothers(
@@ -197,9 +208,9 @@ def _was_anothers(
     return _share_no_word(former.name, member.name)
 
 
-def _share_no_word(one: str, other: str) -> bool:
+def _share_no_word(former: str, other: str) -> bool:
     """Whether these are names of two people; one who is not named may be either."""
-    words, others = (set(name.casefold().replace(",", " ").split()) for name in (one, other))
+    words, others = (set(name.casefold().replace(",", " ").split()) for name in (former, other))
     return bool(words and others) and words.isdisjoint(others)
 
 

@@ -45,7 +45,7 @@ class Stand:
 
 def begin(desk: Desk, address: str, owner: str = "") -> str:
     """Invite this address, a week from now. Returns the follow-up's key. Raises `Refused` where no
-    gateway runs that could send it, and `InputError` for what is no address.
+    gateway runs that could send it, and `InputError` for a text that is not an address.
     """
     if reason := syntax.problem(address):
         raise Refused(f"{address!r}: {reason}")

@@ -112,20 +112,26 @@ def _call_back(desk: Desk, letters: Sequence[int]) -> None:
 
 
 def _put_back(desk: Desk, save: Save) -> str:
-    made = {one.row[0] for one in save.changes if _makes(one)}
-    for key in sorted(made):
+    new_keys = {change.row[0] for change in save.changes if _makes(change)}
+    for key in sorted(new_keys):
         desk.changed(key, journal.Entry("deleted", key))
         records.delete(desk.connection, key)
-    rows = [one for one in save.changes if not _makes(one) and one.table != snapshots.LETTERS]
+    rows = [
+        change
+        for change in save.changes
+        if not _makes(change) and change.table != snapshots.LETTERS
+    ]
     removed = snapshots.put_back(desk.connection, rows)
     for row in followups.members(desk.connection, ids=removed):
-        left = journal.Entry("removed", row.follow_up, row.id, row.date, detail=row.who)
-        desk.note(left)
-    messages: list[int | None] = [one.row[0] for one in rows if one.table == "inbox"]
-    for key in sorted(save.states.keys() - made):
-        entries = [journal.Entry(inbox.TAKEN_BACK, key, message=one) for one in messages or [None]]
+        removal = journal.Entry("removed", row.follow_up, row.id, row.date, detail=row.who)
+        desk.note(removal)
+    messages: list[int | None] = [change.row[0] for change in rows if change.table == "inbox"]
+    for key in sorted(save.states.keys() - new_keys):
+        entries = [
+            journal.Entry(inbox.TAKEN_BACK, key, message=message) for message in messages or [None]
+        ]
         desk.changed(key, *entries)
-    return "" if save.follow_up in made else save.follow_up
+    return "" if save.follow_up in new_keys else save.follow_up
 
 
 def _makes(change: Change) -> bool:
@@ -139,7 +145,7 @@ def _keep(desk: Desk, letters: Letters, there: Sequence[int]) -> Letters:
     """
     window = timedelta(seconds=desk.settings.outbound.page_seconds)
     later = window - timedelta(seconds=desk.settings.outbound.coalesce_seconds)
-    count = len({*there, *(one.id for one in letters.queued)})
+    count = len({*there, *(queued.id for queued in letters.queued)})
     others = desk.marked.difference(desk.touched)
     if not count or not desk.touched or others or later < timedelta():
         return letters

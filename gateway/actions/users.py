@@ -44,16 +44,16 @@ class SignedIn:
     is_barred: bool = False
 
 
-def create(desk: Desk, wanted: Wanted, hashed: str = "") -> User:
+def create(desk: Desk, applied_for: Wanted, hashed: str = "") -> User:
     """A new user. `hashed`: of the password, "" where a link is to let them in."""
     permission.require(desk.actor, Verb.OPERATE)
-    name = wanted.name.lower()
+    name = applied_for.name.lower()
     if not NAME.fullmatch(name):
         raise InputError(
             marked("%(place)s: %(reason)s"), [(("name",), NAMES)], place="name", reason=NAMES
         )
-    access.check(desk, wanted)
-    user = User(0, name, wanted.role, wanted.associate, desk.now, desk.actor.by)
+    access.check(desk, applied_for)
+    user = User(0, name, applied_for.role, applied_for.associate, desk.now, desk.actor.by)
     number = users.add(desk.connection, user, hashed)
     if number is None:
         raise Refused(marked("there is a user %(name)s already"), name=name)
@@ -61,7 +61,7 @@ def create(desk: Desk, wanted: Wanted, hashed: str = "") -> User:
 
 
 def set_password(desk: Desk, name: str, hashed: str) -> User:
-    """Another password; whoever is signed in with the old one is not any more."""
+    """Another password; who is signed in with the old one is not any more."""
     permission.require(desk.actor, Verb.OPERATE)
     user = there(desk, name)
     users.set_password(desk.connection, user.id, hashed)
@@ -70,7 +70,7 @@ def set_password(desk: Desk, name: str, hashed: str) -> User:
 
 
 def set_role(desk: Desk, name: str, role: Access, associate: str = "") -> User:
-    """What they are from now on; whoever is signed in as what they were is not any more. Raises
+    """What they are from now on; who is signed in as what they were is not any more. Raises
     `InputError` for what cannot be.
     """
     permission.require(desk.actor, Verb.OPERATE)
@@ -101,7 +101,7 @@ def enable(desk: Desk, name: str) -> User:
 
 
 def sign_out_everywhere(desk: Desk, name: str) -> None:
-    """Whoever is signed in by that name is not any more; unused links let nobody in."""
+    """Who is signed in by that name is not any more; unused links let nobody in."""
     permission.require(desk.actor, Verb.OPERATE)
     users.end_sessions(desk.connection, there(desk, name).id)
 
@@ -139,15 +139,15 @@ def sign_in(store: Store, name: str, password: str, address: str, now: datetime)
         theirs, of_address = users.failures(connection, name, address, now)
         if theirs >= TRIES or of_address >= TRIES_OF_ADDRESS:
             return SignedIn(is_barred=True)
-        kept = users.password(connection, name)
+        stored = users.password(connection, name)
         number = users.note_failure(connection, name, address, now)
-    if not passwords.is_right(password, kept):
+    if not passwords.is_right(password, stored):
         return SignedIn()
-    renewed = passwords.hashed(password) if passwords.is_old(kept) else ""
+    renewed = passwords.hashed(password) if passwords.is_old(stored) else ""
     with store.write() as connection:
         user = users.of(connection, name)
         # Between the two transactions an administrator may have changed or disabled them.
-        if user is None or users.password(connection, name) != kept:
+        if user is None or users.password(connection, name) != stored:
             return SignedIn()
         users.forgive(connection, name, address, number)
         if renewed:

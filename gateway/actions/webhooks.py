@@ -59,16 +59,16 @@ def register(desk: Desk, url: str, types: Collection[str]) -> tuple[Webhook, str
 def listing(desk: Desk) -> list[Webhook]:
     """Those of this connection; all for administrators."""
     permission.require(desk.actor, Verb.WEBHOOKS)
-    return [one for one in webhooks.find(desk.connection, desk.now) if _is_theirs(desk, one)]
+    return [hook for hook in webhooks.find(desk.connection, desk.now) if _is_theirs(desk, hook)]
 
 
 def get(desk: Desk, number: int) -> Webhook:
     """Raises `NotFound` for one that is not there, or another connection's."""
     permission.require(desk.actor, Verb.WEBHOOKS)
-    found = webhooks.find(desk.connection, desk.now, number)
-    if not found or not _is_theirs(desk, found[0]):
+    hooks = webhooks.find(desk.connection, desk.now, number)
+    if not hooks or not _is_theirs(desk, hooks[0]):
         raise NotFound(marked("there is no webhook %(number)s"), number=number)
-    return found[0]
+    return hooks[0]
 
 
 def change(
@@ -143,7 +143,7 @@ def deliveries(desk: Desk, number: int, before: int | None, limit: int) -> list[
 
 def shape(desk: Desk, hook: Webhook) -> shapes.Json:
     """A webhook as it is shown; never its secret."""
-    facts = {one: getattr(hook, one) for one in ("id", "url", "active", "created_by")}
+    facts = {column: getattr(hook, column) for column in ("id", "url", "active", "created_by")}
     times = {
         "failing_since": hook.failing_since,
         "next_try_at": hook.rest_until,
@@ -151,7 +151,7 @@ def shape(desk: Desk, hook: Webhook) -> shapes.Json:
     }
     return {
         **facts,
-        **{one: shapes.utc(value) for one, value in times.items()},
+        **{column: shapes.utc(value) for column, value in times.items()},
         "types": list(hook.types),
         "waiting": webhooks.waiting(desk.connection, hook.id),
         "trouble": hook.trouble or None,
@@ -160,7 +160,7 @@ def shape(desk: Desk, hook: Webhook) -> shapes.Json:
 
 def delivery_shape(delivery: Delivery) -> shapes.Json:
     """A delivery as it is shown."""
-    facts = {one: getattr(delivery, one) for one in ("type", "tries", "code")}
+    facts = {column: getattr(delivery, column) for column in ("type", "tries", "code")}
     is_waiting = delivery.state is DeliveryState.WAITING
     times = {
         "created_at": delivery.created_at,
@@ -174,7 +174,7 @@ def delivery_shape(delivery: Delivery) -> shapes.Json:
         "follow_up": delivery.follow_up or None,
         "state": delivery.state.value,
         "words": delivery.words or None,
-        **{one: shapes.utc(value) for one, value in times.items()},
+        **{column: shapes.utc(value) for column, value in times.items()},
     }
 
 
@@ -195,25 +195,25 @@ def announce(
     store: Store,
     settings: configuration.Settings,
     now: datetime,
-    held: leases.Held | None = None,
+    lease: leases.Held | None = None,
 ) -> int:
     """Turn what the journal has had since into deliveries. Returns how many are new.
 
-    `held`: by which lease; raises `LeaseLost` where another gateway has it, which may have made
-    them already.
+    `lease`: under which; raises `LeaseLost` where another gateway has it, which may have made them
+    already.
     """
     written = 0
     while True:
         with store.read() as connection:
-            hooks = [one for one in webhooks.find(connection, now) if one.active]
+            hooks = [hook for hook in webhooks.find(connection, now) if hook.active]
             newest = journal.newest(connection)
-        behind = [one for one in hooks if one.after != newest]
+        behind = [hook for hook in hooks if hook.after != newest]
         if not behind:
             return written
         with store.write() as connection:
-            if held is not None:
-                leases.require(connection, held)
-            written += sum(_announce(connection, one, settings, now) for one in behind)
+            if lease is not None:
+                leases.require(connection, lease)
+            written += sum(_announce(connection, hook, settings, now) for hook in behind)
 
 
 def due(
@@ -227,7 +227,7 @@ def due(
             if not hook.active or _rests(hook, now) or len(busy) >= at_once:
                 continue
             oldest = webhooks.due(connection, hook.id, now, at_once - len(busy), busy)
-            ready += [(hook, one) for one in oldest]
+            ready += [(hook, delivery) for delivery in oldest]
     return ready
 
 
@@ -237,12 +237,12 @@ def settle(
     delivery: Delivery,
     response: Response,
     now: datetime,
-    held: leases.Held | None = None,
+    lease: leases.Held | None = None,
 ) -> None:
-    """Keep what came of a try, and when the next one is. `held`: as in `announce`."""
+    """Keep what came of a try, and when the next one is. `lease`: as in `announce`."""
     with store.write() as connection:
-        if held is not None:
-            leases.require(connection, held)
+        if lease is not None:
+            leases.require(connection, lease)
         if response.is_success:
             _delivered(connection, hook, delivery, response, now)
             return
@@ -320,15 +320,15 @@ def _announce(
     """What whose webhook it is sees of the journal, as far as they asked for it."""
     actor = Actor(hook.access, name=hook.created_by)
     seen = histories.seen(connection, actor, hook.after, BATCH)
-    typed = [(one, kind) for one in seen.entries if (kind := _type(one, hook)) is not None]
-    entries = [one for one, _ in typed]
+    typed = [(entry, kind) for entry in seen.entries if (kind := _type(entry, hook)) is not None]
+    entries = [entry for entry, _ in typed]
     data = {
         **histories.now(connection, entries, settings.mail.timezone),
         **_waits(connection, actor, entries),
     }
     news = [
-        New(hook.id, one.id, one.follow_up or "", kind.value, _told(one, kind, data))
-        for one, kind in typed
+        New(hook.id, entry.id, entry.follow_up or "", kind.value, _told(entry, kind, data))
+        for entry, kind in typed
     ]
     webhooks.announce(connection, news, now)
     webhooks.change(connection, hook.id, after=seen.last)
@@ -349,13 +349,13 @@ def _waits(
     connection: Connection, actor: Actor, entries: Sequence[shapes.Entry]
 ) -> dict[int, shapes.Json]:
     """Of entries about decisions what waits, or waited, where they see that."""
-    numbers = {one.decision for one in entries if one.decision is not None}
+    numbers = {entry.decision for entry in entries if entry.decision is not None}
     shown = {
-        one.id: shapes.decision(decisions.view(one))
-        for one in decisions.find(connection, numbers)
-        if visible(actor, one.kind, one.cause.associate)
+        decision.id: shapes.decision(decisions.view(decision))
+        for decision in decisions.find(connection, numbers)
+        if visible(actor, decision.kind, decision.cause.associate)
     }
-    return {one.id: shown[one.decision] for one in entries if one.decision in shown}
+    return {entry.id: shown[entry.decision] for entry in entries if entry.decision in shown}
 
 
 def _told(entry: shapes.Entry, kind: EventType, data: Mapping[int, shapes.Json]) -> str:
