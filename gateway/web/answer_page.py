@@ -279,8 +279,8 @@ def _faults(app: FastAPI) -> None:
         return _plain(request, NOTHING, error.status_code, error.headers)
 
     async def ours(request: Request, error: Exception) -> Response:
-        known = problems.response(error)  # which the log hears of
-        return _plain(request, AWAY, known.status_code, {"Retry-After": str(RETRY_SECONDS)})
+        problem = problems.response(error)  # which the log hears of
+        return _plain(request, AWAY, problem.status_code, {"Retry-After": str(RETRY_SECONDS)})
 
     async def broken(request: Request, error: Exception) -> Response:
         return _plain(request, AWAY, HTTPStatus.INTERNAL_SERVER_ERROR)

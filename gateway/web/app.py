@@ -123,8 +123,8 @@ def _events(app: FastAPI, feed: Feed) -> None:
         last_event_id: Annotated[int | None, Header(ge=0)] = None,
         after: Annotated[int | None, Query(ge=0)] = None,
     ) -> AsyncIterator[ServerSentEvent]:
-        """For the page: that something happened, and how far the journal has come. What it was
-        the page reads as whoever is signed in may see it.
+        """For the page: that something happened, and how far the journal has come. What it was the
+        page reads as the signed-in user may see it.
         """
         last = last_event_id if last_event_id is not None else after or 0
         yield ServerSentEvent(comment="journal", retry=RETRY_MILLISECONDS)
@@ -165,7 +165,7 @@ async def _shown(feed: Feed, last: int, site: Site, actor: Actor) -> AsyncIterat
         try:
             shown = await site.run(lambda: _seen(site, actor, batch))  # noqa: B023 - awaited
         except StoreError:
-            return  # whoever listens comes back, and goes on where they were
+            return  # the reader comes back, and goes on where they were
         for entry in shown:
             yield ServerSentEvent(event="journal", id=str(entry.id), data=shapes.entry(entry))
 

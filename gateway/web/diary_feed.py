@@ -1,9 +1,9 @@
 """Somebody's diary for calendar programs, by a secret link, without sign-in.
 
 Standards: iCalendar (RFC 5545), conditional requests (RFC 9110 §13.1.2). Security: the address is
-all there is to know, 256 random bits of which the store keeps the SHA-256; whatever lets nobody in
-(unknown, renewed, revoked, no link at all) is answered with the same bytes. It shows what its owner
-sees. Nothing is written but, once an hour, that it was asked for.
+all there is to know, 256 random bits; the store keeps their SHA-256. What lets nobody in (unknown,
+renewed, revoked, no link at all) is answered with the same bytes. It shows what its owner sees.
+Nothing is written but, once an hour, that it was asked for.
 """
 
 from http import HTTPStatus

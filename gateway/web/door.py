@@ -149,12 +149,12 @@ def address(scope: Scope) -> str:
     """Where the request comes from. Of IPv6 the network: every host has as many as it likes."""
     host = scope["client"][0] if scope.get("client") else ""
     try:
-        known = ip_address(host)
+        ip = ip_address(host)
     except ValueError:
         return str(host)
-    if not isinstance(known, IPv6Address):
-        return str(known)
-    return str(known.ipv4_mapped or ip_network((known, 64), strict=False))
+    if not isinstance(ip, IPv6Address):
+        return str(ip)
+    return str(ip.ipv4_mapped or ip_network((ip, 64), strict=False))
 
 
 def user(scope: Scope) -> User:

@@ -75,7 +75,7 @@ class Feed:
         """The same, as many at once as were read together.
 
         An entry of event `RESET` comes first when the journal does not hold number `last`: it is
-        another store than the one the client knew, and what he shows is void.
+        another store than the one the client knew, and what it shows is void.
         """
         with self._counted():
             if last and (begins := await self._begins(last)) != last:

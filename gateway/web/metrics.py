@@ -135,9 +135,9 @@ def _number(value: float | datetime) -> float:
 def _wrong(troubles: Iterable[Condition]) -> list[Sample]:
     """Each subject once, with the worst that is said of it."""
     states: dict[str, State] = {}
-    for one in troubles:
-        if states.get(one.subject) is not State.FAILED:
-            states[one.subject] = one.state
+    for trouble in troubles:
+        if states.get(trouble.subject) is not State.FAILED:
+            states[trouble.subject] = trouble.state
     return [
         Sample(1, {"subject": subject, "state": state.value}) for subject, state in states.items()
     ]

@@ -136,9 +136,9 @@ class Provider:
             raise NotSaid("it does not answer as an OpenID provider does") from error
 
     async def _address(self, client: Any, begun: Begun) -> str:
-        known = await self._metadata(client)
+        metadata = await self._metadata(client)
         url, _ = client.create_authorization_url(
-            known["authorization_endpoint"],
+            metadata["authorization_endpoint"],
             state=begun.state,
             nonce=begun.nonce,
             code_verifier=begun.verifier,
@@ -147,10 +147,12 @@ class Provider:
 
     async def _metadata(self, client: Any) -> dict[str, Any]:
         """OpenID Connect Discovery 1.0 §4."""
-        known = dict(await _read(client, self._openid.issuer.rstrip("/") + DISCOVERY))
-        if known["issuer"] != self._openid.issuer:
-            raise NotSaid(f"openid.issuer is not what the provider calls itself: {known['issuer']}")
-        return known
+        metadata = dict(await _read(client, self._openid.issuer.rstrip("/") + DISCOVERY))
+        if metadata["issuer"] != self._openid.issuer:
+            raise NotSaid(
+                f"openid.issuer is not what the provider calls itself: {metadata['issuer']}"
+            )
+        return metadata
 
     async def _claims(self, client: Any, begun: Begun, code: str) -> Mapping[str, Any]:
         """What the identity token says (OpenID Connect Core 1.0 §3.1.3.7)."""
@@ -158,15 +160,15 @@ class Provider:
         from joserfc import jwt
         from joserfc.jwk import KeySet
 
-        known = await self._metadata(client)
+        metadata = await self._metadata(client)
         given = await client.fetch_token(
-            known["token_endpoint"], code=code, code_verifier=begun.verifier
+            metadata["token_endpoint"], code=code, code_verifier=begun.verifier
         )
-        keys = await _read(client, known["jwks_uri"])
+        keys = await _read(client, metadata["jwks_uri"])
         token = jwt.decode(
             given["id_token"], KeySet.import_key_set(keys), algorithms=list(ALGORITHMS)
         )
-        wanted = {
+        options = {
             "iss": {"essential": True, "value": self._openid.issuer},
             "aud": {"essential": True, "value": self._openid.client_id},
             "exp": {"essential": True},
@@ -176,7 +178,7 @@ class Provider:
         claims = CodeIDToken(
             token.claims,
             token.header,
-            wanted,
+            options,
             {
                 "client_id": self._openid.client_id,
                 "nonce": begun.nonce,

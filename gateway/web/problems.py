@@ -131,8 +131,8 @@ class ProblemDetails(JSONResponse):
 
 
 def shown(scope: MutableMapping[str, Any], problem: ProblemDetails) -> Response:
-    """A problem as whoever asked reads it: somebody with a browser gets a page. It needs nothing of
-    the store, which may be what is away.
+    """A problem as the one who asked reads it: somebody with a browser gets a page. It needs
+    nothing of the store, which may be what is away.
     """
     said = Headers(scope=scope)
     if scope["path"].startswith("/api") or "text/html" not in said.get("accept", ""):
@@ -176,10 +176,10 @@ def _errors(places: Sequence[tuple[Steps, str]]) -> list[dict[str, str]]:
 
 def _invalid(error: RequestValidationError) -> ProblemDetails:
     """What FastAPI could not read: a body that is no JSON, or places that are wrong."""
-    found = error.errors()
-    if any(one["type"] == "json_invalid" for one in found):
-        return ProblemDetails(HTTPStatus.BAD_REQUEST, f"not JSON: {found[0]['ctx']['error']}")
-    reasons = [(one["loc"], load_format.reason(one)) for one in found[:MOST_ERRORS]]
+    faults = error.errors()
+    if any(fault["type"] == "json_invalid" for fault in faults):
+        return ProblemDetails(HTTPStatus.BAD_REQUEST, f"not JSON: {faults[0]['ctx']['error']}")
+    reasons = [(fault["loc"], load_format.reason(fault)) for fault in faults[:MOST_ERRORS]]
     lines = [f"{load_format.path(loc[1:]) or loc[0]}: {reason}" for loc, reason in reasons]
     named = [(str((loc[1:] or loc)[-1]), reason) for loc, reason in reasons]
     errors = [_place(loc, reason) for loc, reason in reasons]

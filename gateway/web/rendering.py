@@ -20,7 +20,7 @@ LANGUAGES = ("nb", "en")
 def language(accepted: str, preferred: str = "") -> str:
     """What the reader prefers, else the first of those that the browser accepts."""
     names = (preferred, *(part.partition(";")[0] for part in accepted.split(",")))
-    return next((one for one in map(i18n.find, names) if one in LANGUAGES), "en")
+    return next((name for name in map(i18n.find, names) if name in LANGUAGES), "en")
 
 
 def render(template: str, language: str, **facts: object) -> str:
@@ -30,7 +30,7 @@ def render(template: str, language: str, **facts: object) -> str:
 @lru_cache(maxsize=8)
 def _environment(language: str) -> jinja2.Environment:
     texts = i18n.catalogue(language)
-    made = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -38,13 +38,13 @@ def _environment(language: str) -> jinja2.Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
-    made.install_gettext_callables(  # type: ignore[attr-defined]
+    environment.install_gettext_callables(  # type: ignore[attr-defined]
         texts.gettext, texts.ngettext, newstyle=True, pgettext=texts.pgettext
     )
-    made.globals |= {
+    environment.globals |= {
         "path": keys.path,
         "phrases": phrases,
         "words": words,
         "language": language,
     }
-    return made
+    return environment

@@ -1,10 +1,10 @@
 """The page and the API on their socket, the answer page on its own: uvicorn in the daemon's loop.
 
 On failure: an address that can never be listened on is a `ConfigurationError`; one that is taken is
-waited for by whoever supervises, for the page is a convenience and stops no mail; so is the first
+waited for by the supervisor, because the page is a convenience and stops no mail; so is the first
 user, without whom only loopback is listened on. Security: `X-Forwarded-*` of `web.trusted_proxies`
-is believed, and of nobody else. Limits: on stop, streams end at once
-and other requests get `GRACE_SECONDS`.
+is believed, and of nobody else. Limits: on stop, streams end at once and other requests get
+`GRACE_SECONDS`.
 """
 
 import asyncio

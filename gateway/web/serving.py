@@ -46,8 +46,8 @@ class Compressed:
 
 
 class Departures:
-    """Who leaves while an event is on its way to him is no failure: FastAPI closes a stream before
-    it stops whoever fills it, who then complains (`fastapi.sse`).
+    """A reader who leaves while an event is on its way is no failure: FastAPI closes a stream
+    before it stops what fills it, which then complains (`fastapi.sse`).
     """
 
     def __init__(self, app: Any) -> None:

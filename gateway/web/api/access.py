@@ -54,7 +54,7 @@ async def every(asked: Pages) -> Response:
         permission.require(desk.actor, Verb.OPERATE)
         after = filtering.number_place(asked)
         rows = tokens.every(desk.connection, after, asked.limit + 1)
-        return filtering.numbered(asked, rows, lambda page: [access.shown(one) for one in page])
+        return filtering.numbered(asked, rows, lambda page: [access.shown(token) for token in page])
 
     return await asked.read(look)
 
@@ -71,8 +71,8 @@ async def make(said: NewToken, asked: Posting) -> Response:
     """Make a token; this answer is the only one that shows it"""
 
     def command(desk: Desk) -> Made:
-        wanted = access.Wanted(said.name, Access(said.role), said.associate)
-        token, secret = access.make_token(desk, wanted)
+        applied_for = access.Wanted(said.name, Access(said.role), said.associate)
+        token, secret = access.make_token(desk, applied_for)
         shown = {**access.shown(token), "token": secret}
         return Made(shown, asking.path("tokens", str(token.id)), once="token")
 
@@ -175,8 +175,8 @@ async def add(said: NewUser, asked: Posting) -> Response:
     hashed = await _hashed(asked, said.password)
 
     def command(desk: Desk) -> Made:
-        wanted = access.Wanted(said.name, Access(said.role), said.associate)
-        user = users.create(desk, wanted, hashed)
+        applied_for = access.Wanted(said.name, Access(said.role), said.associate)
+        user = users.create(desk, applied_for, hashed)
         shown = users.shown(user)
         if not hashed:
             secret = users.link(desk, user.name)

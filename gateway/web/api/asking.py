@@ -150,28 +150,28 @@ class Asking:
     def _perform(self, command: Callable[[Desk], Json | Made]) -> Response:
         with self.site.store.write(keep=not self.dry_run) as connection:
             desk = self._desk(connection)
-            known = self._known(connection, desk) if self.key and not self.dry_run else None
-            answer = known or self._carry_out(desk, command)
-        repeated = {} if known is None else {"Idempotent-Replayed": "true"}
+            earlier = self._known(connection, desk) if self.key and not self.dry_run else None
+            answer = earlier or self._carry_out(desk, command)
+        repeated = {} if earlier is None else {"Idempotent-Replayed": "true"}
         return _answer(answer.status, answer.text, {**answer.headers, **repeated})
 
     def _carry_out(self, desk: Desk, command: Callable[[Desk], Json | Made]) -> requests.Answer:
         outcome = desks.carry_out(desk, command)
         # A command that changes what somebody else may have changed meanwhile must compare it.
         assert self._matched or not self.precondition, "the command does not call asking.match"
-        made = outcome.answer
-        body = made.body if isinstance(made, Made) else made
+        said = outcome.answer
+        body = said.body if isinstance(said, Made) else said
         headers = {"ETag": documents.etag(body)}
         status = HTTPStatus.OK
-        if isinstance(made, Made):
-            status, headers["Location"] = HTTPStatus.CREATED, made.location
+        if isinstance(said, Made):
+            status, headers["Location"] = HTTPStatus.CREATED, said.location
         whole = {**body, "letters": self._letters(desk, outcome.letters)}
         answer = requests.Answer(self._asked(), status, _text(whole), headers)
         if self.key and not self.dry_run:
-            if isinstance(made, Made) and made.once:
-                whole.pop(made.once, None)
-            kept = replace(answer, text=_text(whole))
-            requests.keep(desk.connection, self.caller.token, self.key, kept, desk.now)
+            if isinstance(said, Made) and said.once:
+                whole.pop(said.once, None)
+            without_secret = replace(answer, text=_text(whole))
+            requests.keep(desk.connection, self.caller.token, self.key, without_secret, desk.now)
         return answer
 
     def _letters(self, desk: Desk, owed: Letters) -> Json:
@@ -190,10 +190,10 @@ class Asking:
         """What this very request was answered before."""
         if requests.is_running(connection, self.caller.token, self.key):
             raise _still_running()
-        known = requests.answered(connection, self.caller.token, self.key, desk.now)
-        if known is not None and known.asked != self._asked():
+        earlier = requests.answered(connection, self.caller.token, self.key, desk.now)
+        if earlier is not None and earlier.asked != self._asked():
             raise InputError("Idempotency-Key: was used for another request within the last day")
-        return known
+        return earlier
 
     def _desk(self, connection: Connection) -> Desk:
         return Desk(connection, self.site.settings, self.site.clock(), self.actor)

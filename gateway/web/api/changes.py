@@ -41,7 +41,7 @@ async def every(
         zone = desk.settings.mail.timezone
         now = histories.now(desk.connection, seen.entries, zone)
         entries: list[Json] = [
-            {**shapes.entry(one), "now": now.get(one.id)} for one in seen.entries
+            {**shapes.entry(entry), "now": now.get(entry.id)} for entry in seen.entries
         ]
         return entries, seen.last, journal.newest(desk.connection)
 

@@ -24,8 +24,8 @@ def write(position: Position, about: str) -> str:
 
 
 def read(text: str, about: str, kinds: Sequence[type]) -> Position:
-    """The position, a value of each kind. Raises `InputError` for what is no cursor of this
-    list.
+    """The position, a value of each kind. Raises `InputError` for a text that is not a cursor of
+    this list.
     """
     said = _decoded(text)
     if not (isinstance(said, list) and len(said) == 1 + len(kinds) and said[0] == _mark(about)):

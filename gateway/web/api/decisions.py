@@ -66,9 +66,9 @@ async def every(
 
     def look(desk: Desk) -> Listing:
         kinds = frozenset() if kind is None else frozenset({kind})
-        wanted = Filter(kinds=kinds, follow_up=follow_up)
+        selection = Filter(kinds=kinds, follow_up=follow_up)
         before = filtering.number_place(asked) or None
-        rows = decisions.mine(desk, wanted, asked.limit + 1, before)
+        rows = decisions.mine(desk, selection, asked.limit + 1, before)
         return filtering.numbered(asked, rows, lambda page: decisions.shown(desk, page))
 
     return await asked.read(look)

@@ -116,8 +116,16 @@ class Search(Entry):
 
     @property
     def names(self) -> list[str]:
-        ours = [f"associate:{one.associate}" for one in self.participants if one.associate]
-        return ours + [f"resource:{one.resource}" for one in self.participants if one.resource]
+        ours = [
+            f"associate:{participant.associate}"
+            for participant in self.participants
+            if participant.associate
+        ]
+        return ours + [
+            f"resource:{participant.resource}"
+            for participant in self.participants
+            if participant.resource
+        ]
 
 
 @routes.get(
@@ -155,7 +163,7 @@ async def state(said: SaidViews, asked: Changing) -> Response:
 
     def command(desk: Desk) -> Json:
         asked.match(diary_views.shown(_own_views(desk)))
-        views = [View(one.name, tuple(one.of)) for one in said.views]
+        views = [View(view.name, tuple(view.of)) for view in said.views]
         return diary_views.shown(diary_views.state(desk, views))
 
     return await asked.write(command)

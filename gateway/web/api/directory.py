@@ -188,6 +188,6 @@ def _add(method: str, section: Section, verb: Verb, endpoint: Any, **options: An
     )(endpoint)
 
 
-for one in SECTIONS:
+for section in SECTIONS:
     for make in (_list, _get, _put, _patch, _delete):
-        make(one)
+        make(section)

@@ -140,10 +140,10 @@ FollowUpFilters = Annotated[FollowUps, Depends(_follow_ups)]
 ParticipantFilters = Annotated[Participants, Depends(_participants)]
 
 
-def follow_up_place(asked: Asking, wanted: FollowUps) -> Place | None:
+def follow_up_place(asked: Asking, criteria: FollowUps) -> Place | None:
     """Where the list goes on (`filters.follow_ups`)."""
-    if wanted.since is None and wanted.until is None:
-        return asked.position(str, str) if wanted.q else asked.position(str)
+    if criteria.since is None and criteria.until is None:
+        return asked.position(str, str) if criteria.q else asked.position(str)
     position = asked.position(str, str)
     if position is None:
         return None
@@ -169,6 +169,6 @@ def listing(page: Page, show: Callable[[Any], list[Any]]) -> Listing:
 
 
 def numbered(asked: Asking, rows: Sequence[Any], show: Callable[[Any], list[Any]]) -> Listing:
-    """The same of rows that have a number (`id`), of which one more than a page was read."""
+    """The same of rows that have a number (`id`): one more than a page was read."""
     page = rows[: asked.limit]
     return Listing(show(page), (page[-1].id,) if len(rows) > asked.limit else None)

@@ -201,10 +201,10 @@ async def delete(key: Key, asked: Changing) -> Response:
 )
 async def cancel(key: Key, asked: Posting, said: Cancelled | None = None) -> Response:
     """Cancel all of it, or one date, with a reason"""
-    one = said or Cancelled()
+    cancelled = said or Cancelled()
 
     def command(desk: Desk) -> Json:
-        cancelling.cancel(desk, key, one.reason, one.instance)
+        cancelling.cancel(desk, key, cancelled.reason, cancelled.instance)
         return shown.follow_up(desk, key)
 
     return await asked.write(command)
@@ -273,8 +273,8 @@ async def split(key: Key, said: Split, asked: Posting) -> Response:
 
     def command(desk: Desk) -> Made:
         desk.edit(key)
-        made = moving.split(desk, key, said.since, _changes(desk, key, said))
-        return Made(shown.follow_up(desk, made.key), asking.path("follow-ups", made.key))
+        continued = moving.split(desk, key, said.since, _changes(desk, key, said))
+        return Made(shown.follow_up(desk, continued.key), asking.path("follow-ups", continued.key))
 
     return await asked.write(command)
 
@@ -293,7 +293,7 @@ async def dates(
 
     def look(desk: Desk) -> Json:
         series = moving.dates(desk, key, since, to)
-        return {"items": [_date(one, series.zone) for one in series.dates]}
+        return {"items": [_date(date, series.zone) for date in series.dates]}
 
     return await asked.read(look)
 
@@ -379,10 +379,10 @@ async def complete(key: Key, asked: Posting, said: Completed | None = None) -> R
 )
 async def carry_out(key: Key, asked: Posting, said: Carried | None = None) -> Response:
     """Carry a planned call out: it begins now, or when one says"""
-    one = said or Carried()
+    carried = said or Carried()
 
     def command(desk: Desk) -> Json:
-        carrying.carry_out(desk, key, one.start, one.minutes)
+        carrying.carry_out(desk, key, carried.start, carried.minutes)
         return shown.follow_up(desk, key)
 
     return await asked.write(command)
@@ -403,7 +403,7 @@ def _document(said: Any) -> Json:
 
 
 def _matched(desk: Desk, key: str) -> Json:
-    """What is there, for whoever may change it; nobody else writes to it meanwhile."""
+    """What is there, for those who may change it; nobody else writes to it meanwhile."""
     followups.lock(desk.connection, key)
     records.hold(desk.connection, key)
     desk.require(Verb.EDIT, key)
@@ -421,11 +421,11 @@ def _changes(desk: Desk, key: str, said: Split) -> dict[str, Any]:
     return {name: value for name, value in changes.items() if value is not None}
 
 
-def _date(one: moving.Date, zone: str) -> Json:
+def _date(date: moving.Date, zone: str) -> Json:
     return {
-        "instance": shapes.moment(one.original, zone),
-        "start": shapes.moment(one.start, zone),
-        "end": shapes.moment(one.end, zone),
-        "cancelled": one.cancelled,
-        "cancel_reason": one.cancel_reason,
+        "instance": shapes.moment(date.original, zone),
+        "start": shapes.moment(date.start, zone),
+        "end": shapes.moment(date.end, zone),
+        "cancelled": date.cancelled,
+        "cancel_reason": date.cancel_reason,
     }

@@ -31,12 +31,12 @@ Expand = Annotated[
 
 
 @routes.get("/follow-ups", Verb.SEE, On.LIST, answer=models.page_of(models.FollowUpShape))
-async def every(asked: Pages, wanted: FollowUpFilters, expand: Expand = None) -> Response:
+async def every(asked: Pages, criteria: FollowUpFilters, expand: Expand = None) -> Response:
     """Follow-ups by filters, by key; with from or to by their beginning, with q by title"""
 
     def look(desk: Desk) -> Listing:
-        place = filtering.follow_up_place(asked, wanted)
-        page = filters.follow_ups(desk.connection, desk.actor, wanted, asked.limit, place)
+        place = filtering.follow_up_place(asked, criteria)
+        page = filters.follow_ups(desk.connection, desk.actor, criteria, asked.limit, place)
         people = expand is not None
         return filtering.listing(page, lambda keys: shown.follow_ups(desk, keys, people=people))
 
@@ -73,8 +73,8 @@ async def participants(key: Key, asked: Pages) -> Response:
     def look(desk: Desk) -> Listing:
         desk.require(Verb.SEE, key)
         after = filtering.number_place(asked)
-        wanted = Participants(follow_up=key)
-        page = filters.participants(desk.connection, desk.actor, wanted, asked.limit, after)
+        criteria = Participants(follow_up=key)
+        page = filters.participants(desk.connection, desk.actor, criteria, asked.limit, after)
         return filtering.listing(page, lambda numbers: shown.rows(desk, numbers))
 
     return await asked.read(look)
@@ -105,7 +105,7 @@ async def journal(key: Key, asked: Pages) -> Response:
         desk.require(Verb.SEE, key)
         after = filtering.number_place(asked)
         rows = histories.entries(desk.connection, after, asked.limit + 1, key)
-        return filtering.numbered(asked, rows, lambda page: [shapes.entry(one) for one in page])
+        return filtering.numbered(asked, rows, lambda page: [shapes.entry(entry) for entry in page])
 
     return await asked.read(look)
 

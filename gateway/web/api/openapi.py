@@ -223,9 +223,9 @@ def _fields(document: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[Fi
     for content in body.get("content", {}).values():
         schema = content.get("schema", {})
         name = schema.get("$ref", "").rpartition("/")[2]
-        known = document["components"]["schemas"].get(name, schema)
-        needed = known.get("required", ())
-        for member, facts in known.get("properties", {}).items():
+        schema_of_body = document["components"]["schemas"].get(name, schema)
+        needed = schema_of_body.get("required", ())
+        for member, facts in schema_of_body.get("properties", {}).items():
             yield member, _kind(facts), member in needed
 
 
@@ -234,9 +234,9 @@ def _kind(facts: Mapping[str, Any]) -> str:
     if "$ref" in facts:
         return str(facts["$ref"]).rpartition("/")[2]
     if "anyOf" in facts:
-        return " or ".join(_kind(one) for one in facts["anyOf"])
+        return " or ".join(_kind(part) for part in facts["anyOf"])
     if "enum" in facts:
-        return ", ".join(str(one) for one in facts["enum"])
+        return ", ".join(str(choice) for choice in facts["enum"])
     if facts.get("type") == "array":
         return f"list of {_kind(facts.get('items', {}))}"
     return str(facts.get("const", facts.get("type", "any")))

@@ -28,7 +28,7 @@ from gateway.web.keys import Key as FollowUpKey
 routes = Routes("participants")
 
 Number = Annotated[int, Path(alias="id", ge=1, le=2**53)]
-SOURCES = tuple(one.value for one in Source)
+SOURCES = tuple(source.value for source in Source)
 
 
 class Pick(Entry):
@@ -54,7 +54,7 @@ class Pick(Entry):
 
     @property
     def entry(self) -> invitees.Entry:
-        source = next(one for one in Source if getattr(self, one.value) is not None)
+        source = next(kind for kind in Source if getattr(self, kind.value) is not None)
         return invitees.Entry(source, getattr(self, source.value), self.name)
 
 
@@ -133,8 +133,8 @@ async def add(key: FollowUpKey, said: Picks, asked: Posting) -> Response:
     def command(desk: Desk) -> Json:
         entries = [pick.entry for pick in said.add]
         added = inviting.add(desk, key, entries, email_invite=said.email_invite)
-        rows = _rows(desk, [one.row for one in added if one.row is not None])
-        return {"results": [_added(one, rows) for one in added]}
+        rows = _rows(desk, [addition.row for addition in added if addition.row is not None])
+        return {"results": [_added(addition, rows) for addition in added]}
 
     return await asked.write(command)
 
@@ -153,8 +153,8 @@ async def switch_all(key: FollowUpKey, said: Switch, asked: Changing) -> Respons
         desk.edit(key)
         asked.match(shown.follow_up(desk, key))
         switched = inviting.switch_all(desk, key, on=said.on)
-        rows = _rows(desk, [one.row for one in switched])
-        return {"on": said.on, "results": [_switched(one, rows) for one in switched]}
+        rows = _rows(desk, [row.row for row in switched])
+        return {"on": said.on, "results": [_switched(row, rows) for row in switched]}
 
     return await asked.write(command)
 
@@ -292,12 +292,17 @@ def _rows(desk: Desk, numbers: Sequence[int]) -> dict[int, Json]:
     return {row["id"]: row for row in shown.rows(desk, numbers)}
 
 
-def _added(one: Added, rows: dict[int, Json]) -> Json:
-    kind, _, key = one.who.partition(":")
-    named: Json = {"entry": one.entry, **({kind: key} if kind else {})}
-    row = rows.get(one.row) if one.row is not None else None
-    return {**named, "result": one.result.value, "reason": one.reason.value, "participant": row}
+def _added(addition: Added, rows: dict[int, Json]) -> Json:
+    kind, _, key = addition.who.partition(":")
+    named: Json = {"entry": addition.entry, **({kind: key} if kind else {})}
+    row = rows.get(addition.row) if addition.row is not None else None
+    return {
+        **named,
+        "result": addition.result.value,
+        "reason": addition.reason.value,
+        "participant": row,
+    }
 
 
-def _switched(one: Switched, rows: dict[int, Json]) -> Json:
-    return {"on": one.on, "reason": one.reason.value, "participant": rows[one.row]}
+def _switched(switched: Switched, rows: dict[int, Json]) -> Json:
+    return {"on": switched.on, "reason": switched.reason.value, "participant": rows[switched.row]}

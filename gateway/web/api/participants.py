@@ -19,12 +19,12 @@ Number = Annotated[int, Path(alias="id", ge=1, le=2**53)]
 
 
 @routes.get("/participants", Verb.SEE, On.LIST, answer=models.page_of(models.ParticipantShape))
-async def every(asked: Pages, wanted: ParticipantFilters) -> Response:
+async def every(asked: Pages, criteria: ParticipantFilters) -> Response:
     """Participants by filters, by number, except who was removed"""
 
     def look(desk: Desk) -> Listing:
         after = filtering.number_place(asked)
-        page = filters.participants(desk.connection, desk.actor, wanted, asked.limit, after)
+        page = filters.participants(desk.connection, desk.actor, criteria, asked.limit, after)
         return filtering.listing(page, lambda numbers: shown.rows(desk, numbers))
 
     return await asked.read(look)

@@ -65,7 +65,7 @@ async def erase(key: Key, asked: Posting) -> Response:
     """Take a person out of the store for good; 409 while they hold an invitation"""
 
     def command(desk: Desk) -> Json:
-        made = persons.erase(desk, key)
-        return {"name": made.name, "taken": dict(made.taken), "remains": list(persons.REMAINS)}
+        erased = persons.erase(desk, key)
+        return {"name": erased.name, "taken": dict(erased.taken), "remains": list(persons.REMAINS)}
 
     return await asked.write(command)

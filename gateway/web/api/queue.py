@@ -99,8 +99,8 @@ async def every(
     def look(desk: Desk) -> Listing:
         chosen = _selection(said)
         after = filtering.number_place(asked)
-        wanted = chosen if ended else queue.unfinished(chosen, desk.now)
-        page = queue.page(desk, wanted, after, asked.limit)
+        selection = chosen if ended else queue.unfinished(chosen, desk.now)
+        page = queue.page(desk, selection, after, asked.limit)
         return Listing(queue_rows.of(page), (page.last,) if page.last else None)
 
     return await asked.read(look)
@@ -182,7 +182,7 @@ async def drop(said: Choosing, asked: Posting) -> Response:
 
 async def _change(asked: Asking, verb: queue.Verb, said: Choosing) -> Response:
     def command(desk: Desk) -> Json:
-        numbers = tuple(one.id for one in queue.take(desk, verb, _selection(said)))
+        numbers = tuple(letter.id for letter in queue.take(desk, verb, _selection(said)))
         if not numbers:
             return {"changed": []}
         page = queue.page(desk, Selection(numbers=numbers), 0, len(numbers))

@@ -136,7 +136,7 @@ class LearnedShape(BaseModel):
 
 class Applying(Entry):
     """`participant`: whose answer it is, whatever trust says: a key, an address, or FOLLOW_UP/KEY.
-    `add`: it is nobody's who was invited; invite whoever answered, and take their answer.
+    `add`: it is nobody's who was invited; invite the sender, and take their answer.
     """
 
     participant: Text = ""
@@ -175,9 +175,9 @@ async def every(asked: Pages, follow_up: FollowUp = None) -> Response:
     def look(desk: Desk) -> Listing:
         position = asked.position(str, int)
         after = (cursors.instant(position[0]), int(position[1])) if position else None
-        found = reviewing.waiting(desk, after, asked.limit + 1, follow_up)
-        page = found[: asked.limit]
-        more = len(found) > asked.limit
+        waiting = reviewing.waiting(desk, after, asked.limit + 1, follow_up)
+        page = waiting[: asked.limit]
+        more = len(waiting) > asked.limit
         last = (codec.moment(page[-1].arrived), page[-1].number) if more else None
         return Listing(reviewing.shown(desk, page), last)
 
@@ -205,7 +205,7 @@ async def known(asked: Pages) -> Response:
     def look(desk: Desk) -> Listing:
         rows = reviewing.learned(desk, filtering.number_place(asked), asked.limit + 1)
         return filtering.numbered(
-            asked, rows, lambda page: [review_rows.learned(one) for one in page]
+            asked, rows, lambda page: [review_rows.learned(alias) for alias in page]
         )
 
     return await asked.read(look)
@@ -254,8 +254,8 @@ async def apply_all(said: ApplyingAll, asked: Posting) -> Response:
     matching = Matching(said.follow_up, outcome, said.reason)
 
     def command(desk: Desk) -> Json:
-        rows, left = reviewing.apply_all(desk, matching, judge)
-        return {"settled": rows, "left": left}
+        rows, remaining = reviewing.apply_all(desk, matching, judge)
+        return {"settled": rows, "left": remaining}
 
     return await asked.write(command)
 
@@ -274,8 +274,8 @@ async def decline(number: Asked, asked: Posting) -> Response:
 
 async def _decide(asked: Asking, number: int, *, accept: bool) -> Response:
     def command(desk: Desk) -> Json:
-        one, is_news = reviewing.decide(desk, number, accept=accept)
-        return review_rows.decided(one, "accepted" if accept else "declined", is_news=is_news)
+        proposal, is_news = reviewing.decide(desk, number, accept=accept)
+        return review_rows.decided(proposal, "accepted" if accept else "declined", is_news=is_news)
 
     return await asked.write(command)
 

@@ -38,7 +38,7 @@ class On(Enum):
     SITE = "site"
     """Nothing in particular."""
     OWN = "own"
-    """What belongs to whoever asks (preferences, decisions): anybody who is somebody may."""
+    """What belongs to those who ask (preferences, decisions): anybody who is somebody may."""
     LIST = "list"
     """Many: those of them that one may see."""
     FOLLOW_UP = "follow-up"
@@ -157,16 +157,16 @@ class _Route(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Any]:
         handle = super().get_route_handler()
-        known = {
+        names = {
             parameter.alias
             for parameter in get_flat_params(self.dependant)
             if isinstance(parameter.field_info, params.Query)
         }
 
         async def answer(request: Request) -> Response:
-            unknown = sorted(set(request.query_params) - known)
+            unknown = sorted(set(request.query_params) - names)
             if unknown:
-                there_are = f"; there are {', '.join(sorted(known))}" if known else ""
+                there_are = f"; there are {', '.join(sorted(names))}" if names else ""
                 raise InputError(f"{unknown[0]}: no such parameter{there_are}")
             response: Response = await handle(_Request(request.scope, request.receive))
             return response
@@ -188,9 +188,9 @@ class Methods:
 
     def of(self, path: str) -> list[str]:
         """Of the pattern that says most of the path: `{key}.ics` before `{key}`."""
-        found = [one for one in self._patterns if one[0].fullmatch(path)]
-        most = max((len(pattern.pattern) for pattern, _ in found), default=0)
-        return sorted({method for pattern, method in found if len(pattern.pattern) == most})
+        matching = [route for route in self._patterns if route[0].fullmatch(path)]
+        most = max((len(pattern.pattern) for pattern, _ in matching), default=0)
+        return sorted({method for pattern, method in matching if len(pattern.pattern) == most})
 
 
 def _pattern(path: str) -> re.Pattern[str]:

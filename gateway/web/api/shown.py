@@ -17,7 +17,7 @@ from gateway.web.api.asking import Json
 
 def follow_up(desk: Desk, key: str) -> Json:
     """With its participants and, where it is in somebody's way, the first time at which it were not
-    (lists leave that out). Whoever calls has asked for the right.
+    (lists leave that out). The caller has asked for the right.
     """
     _settle(desk)
     [view] = reading.follow_ups(desk.connection, [key], _zone(desk), participants=True)
@@ -27,7 +27,7 @@ def follow_up(desk: Desk, key: str) -> Json:
 
 
 def follow_ups(desk: Desk, keys: Sequence[str], *, people: bool) -> list[Json]:
-    """Those that are there. Whoever names them has looked who may see them."""
+    """Those that are there. The caller has looked who may see them."""
     views = reading.follow_ups(desk.connection, keys, _zone(desk), participants=people)
     return [shapes.follow_up(view) for view in views]
 

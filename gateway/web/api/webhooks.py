@@ -76,7 +76,7 @@ async def every(asked: Reading) -> Response:
     """Webhooks, without their secrets"""
 
     def look(desk: Desk) -> Json:
-        shown = [webhooks.shape(desk, one) for one in webhooks.listing(desk)]
+        shown = [webhooks.shape(desk, hook) for hook in webhooks.listing(desk)]
         return {"items": shown, "next": None}
 
     return await asked.read(look)
@@ -177,7 +177,7 @@ async def deliveries(number: Number, asked: Pages) -> Response:
         before = filtering.number_place(asked) or None
         rows = webhooks.deliveries(desk, number, before, asked.limit + 1)
         return filtering.numbered(
-            asked, rows, lambda page: [webhooks.delivery_shape(one) for one in page]
+            asked, rows, lambda page: [webhooks.delivery_shape(delivery) for delivery in page]
         )
 
     return await asked.read(look)

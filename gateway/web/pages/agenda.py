@@ -82,8 +82,8 @@ class Item:
         """All that a page says of it."""
         entry, place = self.entry, self.place
         where = place.classes if place is not None else ""
-        told = (entry.key, entry.title, entry.location, entry.is_private, entry.conflict)
-        return *told, entry.names, self.hours, self.note, self.tone, where
+        facts = (entry.key, entry.title, entry.location, entry.is_private, entry.conflict)
+        return *facts, entry.names, self.hours, self.note, self.tone, where
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +189,12 @@ def days(here: Visit, everything: Sequence[Entry], first: date, number: int) -> 
 
 
 def _day(day: date, items: list[Item]) -> Day:
-    ordered = sorted(items, key=lambda one: (one.begin, -one.end, one.entry.title))
-    timed = [one for one in ordered if not one.whole_day]
-    places = grid.placed([(one.begin, one.end) for one in timed])
-    put = tuple(replace(one, place=place) for one, place in zip(timed, places, strict=True))
+    ordered = sorted(items, key=lambda item: (item.begin, -item.end, item.entry.title))
+    timed = [item for item in ordered if not item.whole_day]
+    places = grid.placed([(item.begin, item.end) for item in timed])
+    put = tuple(replace(item, place=place) for item, place in zip(timed, places, strict=True))
     lanes = max((place.lanes for place in places), default=1)
-    return Day(day, tuple(one for one in ordered if one.whole_day), put, lanes)
+    return Day(day, tuple(item for item in ordered if item.whole_day), put, lanes)
 
 
 def _item(here: Visit, entry: Entry, day: date) -> Item:
@@ -268,8 +268,8 @@ def answers(here: Visit, desk: Desk, diaries: Sequence[Diary]) -> dict[str, str]
         return {}
     records = [line.record for line in diaries[0].lines if line.status is not Status.CANCELLED]
     keys = {record.key for record in records if record is not None and record.owner == owner}
-    found = standings(desk.connection, owner, keys)
-    return {key: _answers(here, said) for key, said in found.items()}
+    by_follow_up = standings(desk.connection, owner, keys)
+    return {key: _answers(here, said) for key, said in by_follow_up.items()}
 
 
 def _answers(here: Visit, said: Sequence[tuple[Status, bool]]) -> str:
@@ -286,8 +286,8 @@ def _answers(here: Visit, said: Sequence[tuple[Status, bool]]) -> str:
 
 def due(here: Visit, diaries: Sequence[Diary]) -> list[Due]:
     """The tasks of these diaries, by deadline."""
-    names = {one.holder.key: one.holder.name if len(diaries) > 1 else "" for one in diaries}
-    tasks = [task for one in diaries for task in one.tasks]
+    names = {diary.holder.key: diary.holder.name if len(diaries) > 1 else "" for diary in diaries}
+    tasks = [task for diary in diaries for task in diary.tasks]
     tasks.sort(key=lambda task: (task.deadline, task.title))
     return [_due(here, task, names[task.owner]) for task in tasks]
 

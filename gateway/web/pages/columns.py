@@ -89,12 +89,14 @@ def facts(here: Visit, columns: Sequence[Column]) -> Facts:
 
 def window(here: Visit, columns: Sequence[Column]) -> Minutes:
     """An hour more than the reader works on any day, and whatever is earlier or later."""
-    hours = [one for one in here.preferences.working_hours if one is not None] or [OFFICE]
+    hours = [
+        day_hours for day_hours in here.preferences.working_hours if day_hours is not None
+    ] or [OFFICE]
     usual = (
         max(0, min(begin for begin, _ in hours) - grid.HOUR),
         min(grid.DAY, max(end for _, end in hours) + grid.HOUR),
     )
-    return grid.window(((one.begin, one.end) for it in columns for one in it.day.timed), usual)
+    return grid.window(((item.begin, item.end) for it in columns for item in it.day.timed), usual)
 
 
 def _slot(here: Visit, day: date, minute: int) -> Slot:

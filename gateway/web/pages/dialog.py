@@ -44,10 +44,10 @@ class Ask:
     @property
     def groups(self) -> list[tuple[str, list[Field]]]:
         """The fields below their headings."""
-        found = dict[str, list[Field]]()
-        for one in self.fields:
-            found.setdefault(one.group, []).append(one)
-        return list(found.items())
+        by_group = dict[str, list[Field]]()
+        for form_field in self.fields:
+            by_group.setdefault(form_field.group, []).append(form_field)
+        return list(by_group.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,9 +252,9 @@ def _meanwhile(
         return None
     ours = forms.changed({name: said[name] for name in start}, said[SEEN])
     both = []
-    for one in dialog.ask(desk).fields:
-        if one.name in theirs:
-            mine = one.shown(said[one.name]) if one.name in ours else None
-            both.append(Both(one.label, one.shown(start[one.name]), mine))
+    for form_field in dialog.ask(desk).fields:
+        if form_field.name in theirs:
+            mine = form_field.shown(said[form_field.name]) if form_field.name in ours else None
+            both.append(Both(form_field.label, form_field.shown(start[form_field.name]), mine))
     by, at = records.last_change(desk.connection, dialog.key)
     return Meanwhile(history.changer(here, desk, by), here.ago(at), tuple(both))

@@ -110,7 +110,7 @@ def _people(desk: Desk) -> People:
     }
     return {
         kind: sorted(
-            ((f"{kind}:{key}", name) for key, name in listed.items()), key=lambda one: one[1]
+            ((f"{kind}:{key}", name) for key, name in listed.items()), key=lambda entry: entry[1]
         )
         for kind, listed in names.items()
     }
@@ -167,7 +167,7 @@ def _month(here: Visit, at: Look, several: Sequence[Diary], first: date, number:
 def _next(here: Visit, at: Look, several: Sequence[Diary], first: date, number: int) -> Facts:
     """From now on, where it begins today."""
     begin = max(here.now, agenda.midnight(here, first))
-    coming = [one for one in agenda.entries(here, several) if one.end > begin]
+    coming = [entry for entry in agenda.entries(here, several) if entry.end > begin]
     days = [day for day in agenda.days(here, coming, first, number) if day.items]
     return {"columns": columns.of_days(here, at, days)}
 

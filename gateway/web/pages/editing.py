@@ -80,9 +80,9 @@ def _new(here: Visit) -> Dialog:
         return {**forms.times_at_first(here), **first, "who": ",".join(others)}
 
     def command(desk: Desk, said: Filled) -> str:
-        made = recording.create(desk, forms.document(here, said))
-        picking.invite_all(here, desk, made, said.chosen, letters=bool(said["letters"]))
-        return path("follow-ups", made)
+        key = recording.create(desk, forms.document(here, said))
+        picking.invite_all(here, desk, key, said.chosen, letters=bool(said["letters"]))
+        return path("follow-ups", key)
 
     return Dialog("", ask, command, "saved", start)
 
@@ -93,7 +93,7 @@ def _names(desk: Desk, others: Sequence[str]) -> Options:
         return []
     names = {f"associate:{key}": name for key, name in cards.associates(desk.connection).items()}
     names |= {f"resource:{key}": name for key, name in cards.resources(desk.connection).items()}
-    return [(one, names[one]) for one in dict.fromkeys(others) if one in names]
+    return [(other, names[other]) for other in dict.fromkeys(others) if other in names]
 
 
 def _whole(here: Visit, key: str) -> Dialog:
@@ -216,14 +216,16 @@ def _more(here: Visit, key: str) -> Dialog:
 
     def start(desk: Desk) -> Mapping[str, str]:
         values = forms.view(here, desk, key).fields or {}
-        return {one.name: _shown(values.get(one.name)) for one in _defined(here, desk)}
+        return {field.name: _shown(values.get(field.name)) for field in _defined(here, desk)}
 
     def command(desk: Desk, said: Filled) -> str:
         fields = definitions.fields(desk.connection)
-        given = {name: _typed(one.type, said[name].strip(), name) for name, one in fields.items()}
+        given = {
+            name: _typed(field.type, said[name].strip(), name) for name, field in fields.items()
+        }
         others = forms.view(here, desk, key).fields or {}
-        kept = {**others, **given}
-        values = {name: value for name, value in kept.items() if value is not None}
+        all_values = {**others, **given}
+        values = {name: value for name, value in all_values.items() if value is not None}
         forms.edit(here, desk, key, {"fields": values})
         return path("follow-ups", key, "more")
 
@@ -249,7 +251,7 @@ def _defined(here: Visit, desk: Desk) -> list[Field]:
 def _options(here: Visit, kind: FieldType, choices: tuple[str, ...]) -> Options:
     if kind is FieldType.YES_NO:
         return [("", ""), ("yes", here.texts.gettext("Yes")), ("no", here.texts.gettext("No"))]
-    return [("", ""), *((one, one) for one in choices)] if kind is FieldType.CHOICE else ()
+    return [("", ""), *((choice, choice) for choice in choices)] if kind is FieldType.CHOICE else ()
 
 
 def _shown(value: object) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 OCTETS = 4
 """Of a digest. One that does not differ by chance leaves an old row until the next change."""
 LONGEST = 6_000
-"""What a page has seen is said in an address, of which servers take 8 kB or 16 kB."""
+"""What a page has seen is said in an address; servers take 8 kB or 16 kB of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def digests(around: object, rows: Iterable[tuple[int | str, object]]) -> Digests
 def changed(now: Digests, seen: str) -> set[str] | None:
     """The rows that differ from what was seen; None: all of the list is to be exchanged."""
     around, *others = seen.split(".")
-    before = dict(one.rpartition("-")[::2] for one in others)
+    before = dict(pair.rpartition("-")[::2] for pair in others)
     if around != now.around or list(before) != list(now.rows):
         return None
     return {name for name, said in now.rows.items() if before[name] != said}

@@ -44,7 +44,7 @@ TABS = {
 
 
 BY_ROW = frozenset({"view", "page", "beside", "waiting", "sum"})
-"""Facts of which each row has its part."""
+"""Facts that each row has its part of."""
 UNSEEN: Facts = {
     "changed_at": None,
     "changed_by": "",
@@ -68,7 +68,7 @@ class Tab:
 @dataclass(frozen=True, slots=True)
 class Clash:
     """What is double booked, and the first time at which it is not. `first`: "" for none, `date`:
-    of which date of a series.
+    the date of a series.
     """
 
     names: str
@@ -307,25 +307,32 @@ def _page(view: shapes.FollowUp, number: int) -> Page:
 
 def _all_letters(view: shapes.FollowUp) -> bool:
     """Whether everybody who could get letters does."""
-    switches = [one.email_invite for one in view.participants or () if words.has_switch(one)]
+    switches = [
+        participant.email_invite
+        for participant in view.participants or ()
+        if words.has_switch(participant)
+    ]
     return bool(switches) and all(switches)
 
 
 def _waiting(here: Visit, desk: Desk, key: str) -> dict[int, list[waiting.Card]]:
     """What a person has to decide here, by row; 0: of nobody's row."""
     listed = decisions.mine(desk, Filter(follow_up=key), MOST_WAITING)
-    found = dict[int, list[waiting.Card]]()
-    for one, card in zip(listed, waiting.cards(here, desk, listed), strict=True):
-        found.setdefault(one.cause.participant or 0, []).append(card)
-    return found
+    by_row = dict[int, list[waiting.Card]]()
+    for decision, card in zip(listed, waiting.cards(here, desk, listed), strict=True):
+        by_row.setdefault(decision.cause.participant or 0, []).append(card)
+    return by_row
 
 
 def _clash(here: Visit, desk: Desk, view: shapes.FollowUp) -> Clash | None:
     double = diaries.first_double(desk, view.key) if view.conflict else None
     if double is None:
         return None
-    names = {f"{one.invitee}:{one.key}": one.shown_name for one in view.participants or ()}
-    who = [names.get(one) or one.partition(":")[2] for one in double.who]
+    names = {
+        f"{participant.invitee}:{participant.key}": participant.shown_name
+        for participant in view.participants or ()
+    }
+    who = [names.get(attendee) or attendee.partition(":")[2] for attendee in double.who]
     hours = [here.hours(*span) for span in double.spans]
     date = double.instance if timing.is_series(view) else ""
     slot = double.slot
@@ -344,11 +351,11 @@ def _details(here: Visit, desk: Desk, view: shapes.FollowUp) -> Facts:
 
 def _dates(here: Visit, desk: Desk, view: shapes.FollowUp) -> Facts:
     listed = timing.dates(here, desk, view.key)
-    moved = {one.original for one in view.dates if one.start is not None and one.ruled}
+    moved = {date.original for date in view.dates if date.start is not None and date.ruled}
     return {
         "dates": [
-            (timing.name(one), here.when(one.start, one.end), one, one.original in moved)
-            for one in listed
+            (timing.name(date), here.when(date.start, date.end), date, date.original in moved)
+            for date in listed
         ],
         "most": timing.OFFERED,
     }

@@ -75,7 +75,7 @@ async def listing(here: Visiting, said: Annotated[Said, Depends()]) -> Response:
         return {
             **_facts(here, desk, said),
             "said": said,
-            "owners": sorted(owners.items(), key=lambda one: one[1]),
+            "owners": sorted(owners.items(), key=lambda owner: owner[1]),
             "kinds": [(kind.value, here.texts.gettext(word)) for kind, word in words.KINDS.items()],
         }
 
@@ -90,16 +90,16 @@ async def listed(here: Visiting, said: Annotated[Said, Depends()], seen: str = "
 
 
 def _facts(here: Visit, desk: Desk, said: Said) -> Facts:
-    wanted, place = _wanted(here, said), _place(said.after)
-    page = filters.follow_ups(desk.connection, desk.actor, wanted, PAGE, place)
-    found = items(here, desk, page.names, participants=True)
+    criteria, place = _wanted(here, said), _place(said.after)
+    page = filters.follow_ups(desk.connection, desk.actor, criteria, PAGE, place)
+    shown = items(here, desk, page.names, participants=True)
     more = _next(said, page.next)
     filled = {name: text for name, text in asdict(said).items() if text}
     return {
-        "items": found,
+        "items": shown,
         "next": more,
         "here": path("listed", **filled),
-        "digests": exchange.digests(more, rows(found)),
+        "digests": exchange.digests(more, rows(shown)),
     }
 
 
@@ -124,9 +124,9 @@ def items(
     ]
 
 
-def rows(found: Sequence[Item]) -> list[tuple[str, object]]:
+def rows(shown: Sequence[Item]) -> list[tuple[str, object]]:
     """What a list says, for its digests."""
-    return [(item.name, item.said) for item in found]
+    return [(item.name, item.said) for item in shown]
 
 
 def when(here: Visit, view: shapes.FollowUp) -> str:
@@ -178,9 +178,10 @@ def _next(said: Said, place: tuple[Any, ...] | None) -> str:
         return ""
     first, key = place
     after = f"{first.isoformat() if isinstance(first, datetime) else first}|{key}"
-    kept = {
+    form = {
         name: getattr(said, name) for name in ("q", "kind", "owner", "since", "until", "closed")
     }
     return path(
-        "follow-ups", **{**{one: text for one, text in kept.items() if text}, "after": after}
+        "follow-ups",
+        **{**{filter_name: text for filter_name, text in form.items() if text}, "after": after},
     )

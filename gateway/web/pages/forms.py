@@ -50,7 +50,7 @@ class Field:
         if self.kind == "tick":
             return "✓" if value else "–"
         words = dict(self.options)
-        return ", ".join(words.get(one, one) for one in value.split(",")) if words else value
+        return ", ".join(words.get(part, part) for part in value.split(",")) if words else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Filled:
     @classmethod
     async def read(cls, request: Request) -> "Filled":
         form = await request.form()
-        names = {name: [str(one) for one in form.getlist(name)] for name in form}
+        names = {name: [str(part) for part in form.getlist(name)] for name in form}
         values = {name: ",".join(said).replace("\r\n", "\n") for name, said in names.items()}
         return cls(values, names)
 
@@ -85,7 +85,7 @@ def seen(start: Mapping[str, str]) -> str:
 
 def changed(start: Mapping[str, str], digests: str) -> set[str]:
     """The fields that say something else than when these digests were made."""
-    before = dict(one.split(":", 1) for one in digests.split(",") if ":" in one)
+    before = dict(pair.split(":", 1) for pair in digests.split(",") if ":" in pair)
     return {
         name for name, value in start.items() if before.get(name, _digest(value)) != _digest(value)
     }

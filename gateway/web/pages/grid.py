@@ -93,7 +93,7 @@ def _lanes(cluster: Iterable[int], boxes: Sequence[Minutes]) -> dict[int, int]:
     lanes: dict[int, int] = {}
     for number in cluster:
         begin, end = boxes[number]
-        lane = next((one for one, until in enumerate(ends) if until <= begin), len(ends))
+        lane = next((free for free, until in enumerate(ends) if until <= begin), len(ends))
         ends[lane : lane + 1] = [end]
         lanes[number] = lane
     return lanes
@@ -116,20 +116,20 @@ def stretches(diaries: Sequence[Iterable[Minutes]], window: Minutes) -> list[Str
         for number, spans in enumerate(diaries)
         for begin, end in spans
     ]
-    taken = [one for one in taken if one[0] < one[1]]
-    bounds = sorted({first, last, *(one[0] for one in taken), *(one[1] for one in taken)})
-    found = list[Stretch]()
+    taken = [span for span in taken if span[0] < span[1]]
+    bounds = sorted({first, last, *(span[0] for span in taken), *(span[1] for span in taken)})
+    parts = list[Stretch]()
     for begin, end in pairwise(bounds):
         busy = frozenset(number for since, until, number in taken if since < end and begin < until)
-        if found and found[-1].busy == busy:
-            begin = found.pop().begin
-        found.append(Stretch(begin, end, busy))
-    return found
+        if parts and parts[-1].busy == busy:
+            begin = parts.pop().begin
+        parts.append(Stretch(begin, end, busy))
+    return parts
 
 
 def window(spans: Iterable[Minutes], usual: Minutes) -> Minutes:
     """The hours that are shown: the usual ones, and whatever is earlier or later; whole hours."""
     everything = [usual, *(drawn(span) for span in spans)]
-    begin = min(one[0] for one in everything)
-    end = max(one[1] for one in everything)
+    begin = min(span[0] for span in everything)
+    end = max(span[1] for span in everything)
     return begin // HOUR * HOUR, -(-end // HOUR) * HOUR

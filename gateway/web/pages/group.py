@@ -47,7 +47,7 @@ def _column(here: Visit, at: Look, diary: Diary, number: int) -> Column:
 
 def _sum(here: Visit, at: Look, shown: Sequence[Column]) -> list[Free]:
     busy = [
-        [grid.whole_steps((one.begin, one.end)) for one in column.day.items if one.entry.busy]
+        [grid.whole_steps((item.begin, item.end)) for item in column.day.items if item.entry.busy]
         for column in shown
     ]
     names = [column.heading for column in shown]

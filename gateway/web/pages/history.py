@@ -132,7 +132,7 @@ PROGRAMS = {records.BY_SQL: marked("by another program"), records.BY_LOAD: marke
 
 
 def changer(here: Visit, desk: Desk, by: str) -> str:
-    """Who changed something, by name; whoever nobody knows is somebody else."""
+    """Who changed something, by name; one whom nobody knows is somebody else."""
     key = by.partition(" via ")[0]
     name = cards.associates(desk.connection).get(key, "" if by in PROGRAMS else by)
     return name or here.texts.gettext(SOMEBODY)
@@ -152,12 +152,15 @@ def shown(here: Visit, desk: Desk, view: shapes.FollowUp) -> Facts:
     row, before = _number(said.get("participant", "")), _number(said.get("before", ""))
     entries = journal.newest_of(desk.connection, view.key, ENTRIES + 1, row=row, before=before)
     people = cards.associates(desk.connection)
-    names = {one.id: one.shown_name or one.address for one in view.participants or ()}
-    lines = [_line(here, one, people, names) for one in entries[:ENTRIES]]
-    kept = {"participant": str(row)} if row else {}
+    names = {
+        participant.id: participant.shown_name or participant.address
+        for participant in view.participants or ()
+    }
+    lines = [_line(here, entry, people, names) for entry in entries[:ENTRIES]]
+    query = {"participant": str(row)} if row else {}
     older = ""
     if entries[ENTRIES:]:
-        older = path("follow-ups", view.key, "journal", **kept, before=str(lines[-1].id))
+        older = path("follow-ups", view.key, "journal", **query, before=str(lines[-1].id))
     return {"lines": lines, "older": older, "of": names.get(row or 0, "")}
 
 
@@ -166,20 +169,20 @@ def _number(text: str) -> int | None:
 
 
 def _line(
-    here: Visit, one: journal.Entry, people: Mapping[str, str], names: Mapping[int, str]
+    here: Visit, entry: journal.Entry, people: Mapping[str, str], names: Mapping[int, str]
 ) -> Line:
-    who = names.get(one.participant or 0, "")
-    what = here.texts.gettext(EVENTS.get(one.event, one.event))
-    channel = one.channel.value if one.channel is not None else ""
-    by = doer(here, one.by, people, channel)
-    says, quote = details.of(here, one, people, names_row=bool(who))
+    who = names.get(entry.participant or 0, "")
+    what = here.texts.gettext(EVENTS.get(entry.event, entry.event))
+    channel = entry.channel.value if entry.channel is not None else ""
+    by = doer(here, entry.by, people, channel)
+    says, quote = details.of(here, entry, people, names_row=bool(who))
     return Line(
-        id=one.id,
-        at=here.ago(one.at, seconds=True),
+        id=entry.id,
+        at=here.ago(entry.at, seconds=True),
         what=what,
         who=who,
-        change=details.change(here, one),
-        date=here.when(one.instance, None),
+        change=details.change(here, entry),
+        date=here.when(entry.instance, None),
         by=by,
         says=says,
         quote=quote,

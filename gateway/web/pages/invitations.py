@@ -40,8 +40,8 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One invitation, or somebody's decline. `instance`: of which date, "" for all of it; `day`: on
-    which it begins, "" where it has no time.
+    """One invitation, or somebody's decline. `instance`: the date, "" for all of it; `day`: on
+    which it begins, "" if it has no time.
     """
 
     participant: int
@@ -103,43 +103,43 @@ async def answer(
 def _facts(here: Visit, desk: Desk, shown: Shown) -> Facts:
     switches = Switches(bool(shown.responses), bool(shown.declined), bool(shown.repetitions))
     people = cards.associates(desk.connection)
-    items = [_item(here, one, people) for one in asked.invitations(desk, switches)]
+    items = [_item(here, invitation, people) for invitation in asked.invitations(desk, switches)]
     said = {name: value for name, value in asdict(shown).items() if value}
     return {
         "items": items,
-        "digests": exchange.digests(shown, [(one.name_of, one) for one in items]),
+        "digests": exchange.digests(shown, [(item.name_of, item) for item in items]),
         "shown": shown,
         "here": path("invitations", "list", **said),
     }
 
 
-def _item(here: Visit, one: dict[str, Any], people: Mapping[str, str]) -> Item:
-    standing = words.BY_CODE[Status(one["code"])]
-    day = _day(here, _moment(one["start"]))
-    instance = codec.moment(_moment(one["instance"])) if one["instance"] else ""
-    whose = one["assigned_by"] or one["owner"] or ""
-    response = {name: one.get(name, "") for name in ("name", "comment")}
+def _item(here: Visit, invitation: dict[str, Any], people: Mapping[str, str]) -> Item:
+    standing = words.BY_CODE[Status(invitation["code"])]
+    day = _day(here, _moment(invitation["start"]))
+    instance = codec.moment(_moment(invitation["instance"])) if invitation["instance"] else ""
+    whose = invitation["assigned_by"] or invitation["owner"] or ""
+    response = {name: invitation.get(name, "") for name in ("name", "comment")}
     return Item(
-        participant=one["participant"],
-        key=one["follow_up"],
-        title=one["title"] or "",
-        when=_when(here, one),
+        participant=invitation["participant"],
+        key=invitation["follow_up"],
+        title=invitation["title"] or "",
+        when=_when(here, invitation),
         day=day,
-        location=one["location"] or "",
+        location=invitation["location"] or "",
         owner=people.get(whose, whose),
         instance=instance,
-        conflict=bool(one.get("conflict")),
-        is_response=one["response"],
+        conflict=bool(invitation.get("conflict")),
+        is_response=invitation["response"],
         standing=standing,
         **response,
     )
 
 
-def _when(here: Visit, one: dict[str, Any]) -> str:
-    if one["start"] is None and one["deadline"] is not None:
-        day = here.day(date.fromisoformat(one["deadline"]))
+def _when(here: Visit, invitation: dict[str, Any]) -> str:
+    if invitation["start"] is None and invitation["deadline"] is not None:
+        day = here.day(date.fromisoformat(invitation["deadline"]))
         return here.texts.gettext("by %(day)s") % {"day": day}
-    return here.when(_moment(one["start"]), _moment(one["end"]))
+    return here.when(_moment(invitation["start"]), _moment(invitation["end"]))
 
 
 def _day(here: Visit, start: Moment | None) -> str:

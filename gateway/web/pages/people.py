@@ -80,7 +80,7 @@ def _of_person(here: Visit, desk: Desk, entry: Entry) -> Facts:
     learned = known.learned(desk.connection, entry["key"])
     return {
         "addresses": [_address(value, refused) for value in entry["emails"]],
-        "aliases": [_alias(here, desk, one) for one in learned],
+        "aliases": [_alias(here, desk, alias) for alias in learned],
         "speaks": _language(here, entry["language"]),
         "timezone": entry["timezone"] or "",
         "company": _pick(desk, entry["company"]),
@@ -203,30 +203,30 @@ def _card(here: Visit, desk: Desk, section: str, key: str, after: str) -> dict[s
         **NOTHING,
         **kind.card(here, desk, entry),
     }
-    found = follow_ups.items(here, desk, page.keys)
-    digests = exchange.digests(head, follow_ups.rows(found))
-    return {**head, "kind": kind, "activities": found, "digests": digests}
+    activities_shown = follow_ups.items(here, desk, page.keys)
+    digests = exchange.digests(head, follow_ups.rows(activities_shown))
+    return {**head, "kind": kind, "activities": activities_shown, "digests": digests}
 
 
 def _found(desk: Desk, items: list[Entry]) -> list[Found]:
-    named = {one["company"] for one in items if one.get("company")}
+    named = {item["company"] for item in items if item.get("company")}
     companies = cards.names(desk.connection, schema.company, named)
-    found = list[Found]()
-    for one in items:
-        first = next(iter(one.get("emails", ())), "")
-        company = companies.get(one.get("company") or "", "")
+    rows = list[Found]()
+    for item in items:
+        first = next(iter(item.get("emails", ())), "")
+        company = companies.get(item.get("company") or "", "")
         is_invalid = bool(first and syntax.problem(first))
-        found.append(Found(one["key"], one["name"] or one["key"], company, first, is_invalid))
-    return found
+        rows.append(Found(item["key"], item["name"] or item["key"], company, first, is_invalid))
+    return rows
 
 
 def _address(value: str, refused: Mapping[str, str]) -> Address:
     return Address(value, syntax.problem(value), refused.get(address.key(value)))
 
 
-def _alias(here: Visit, desk: Desk, one: known.Learned) -> Alias:
-    may_forget = aliases.may_forget(desk, one)
-    return Alias(one.address, here.ago(one.learned_at), one.learned_by, may_forget)
+def _alias(here: Visit, desk: Desk, alias: known.Learned) -> Alias:
+    may_forget = aliases.may_forget(desk, alias)
+    return Alias(alias.address, here.ago(alias.learned_at), alias.learned_by, may_forget)
 
 
 def _pick(desk: Desk, key: str | None) -> Pick | None:

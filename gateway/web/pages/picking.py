@@ -171,19 +171,23 @@ def _picked(said: Filled, *, lenient: bool = False) -> Picked:
         said["group"],
     )
     if said["drop"]:
-        picked = replace(picked, who=tuple(one for one in picked.who if one != said["drop"]))
+        picked = replace(
+            picked, who=tuple(chosen for chosen in picked.who if chosen != said["drop"])
+        )
     if said["envelope"]:
         picked = replace(picked, silent=picked.silent ^ {said["envelope"]})
     if said["all"]:
         silent = frozenset[str]() if said["all"] == "yes" else frozenset(picked.who)
         picked = replace(picked, silent=silent)
     if lenient:
-        return replace(picked, who=tuple(one for one in picked.who if _is_entry(one))[:MOST])
+        return replace(
+            picked, who=tuple(chosen for chosen in picked.who if _is_entry(chosen))[:MOST]
+        )
     address = said["email"].strip()
     bare = f"email:{address}|{said['name'].strip()}" if address else ""
     picked = picked.added(said["add"], bare)
-    for one in picked.who:
-        entry(one)
+    for chosen in picked.who:
+        entry(chosen)
     if len(picked.who) > MOST:
         raise InputError(marked("at most %(most)s at a time; save these first"), most=MOST)
     return picked
@@ -216,14 +220,16 @@ def invite_all(here: Visit, desk: Desk, key: str, entries: Sequence[str], *, let
 
 def _add(desk: Desk, key: str, picked: Picked) -> dict[str, list[Added]]:
     """Add those who are chosen: what became of each."""
-    found = dict[str, list[Added]]()
+    by_choice = dict[str, list[Added]]()
     for letter in (True, False):
-        who = [one for one in picked.who if (one not in picked.silent) is letter]
+        who = [chosen for chosen in picked.who if (chosen not in picked.silent) is letter]
         if not who:
             continue
-        for one in inviting.add(desk, key, [entry(each) for each in who], email_invite=letter):
-            found.setdefault(who[one.entry], []).append(one)
-    return found
+        for addition in inviting.add(
+            desk, key, [entry(chosen) for chosen in who], email_invite=letter
+        ):
+            by_choice.setdefault(who[addition.entry], []).append(addition)
+    return by_choice
 
 
 def _require(
@@ -232,10 +238,10 @@ def _require(
     """Raises `InputError` that names those who cannot be added."""
     names = picks.named(desk.connection, picked.who)
     wrong = [
-        f"{_name(who, names)}: {_refusal(here, who, one.reason)}"
-        for who, found in added.items()
-        for one in found
-        if one.result is Result.REFUSED
+        f"{_name(who, names)}: {_refusal(here, who, addition.reason)}"
+        for who, additions in added.items()
+        for addition in additions
+        if addition.result is Result.REFUSED
     ]
     if wrong:
         raise InputError("%(lines)s", lines=" ".join(dict.fromkeys(wrong)))
@@ -270,7 +276,7 @@ async def _shown(
         added = _add(desk, key, picked) if picked.who else {}
         owed = letters.listed(desk, desks.settle(desk).queued, True) if added else []
         chosen = _chosen(here, desk, facts["view"], picked, added)
-        called = {entry(one.who).key: one.name for one in chosen}
+        called = {entry(person.who).key: person.name for person in chosen}
         why = refusals.said(here, desk, problem) if problem is not None else ""
         return {
             **facts,
@@ -297,7 +303,7 @@ def _facts(here: Visit, desk: Desk, key: str, picked: Picked) -> dict[str, Any]:
         "view": shown,
         "picked": picked,
         "heading": timing.titled(here, marked("Invite to: %(title)s"), shown),
-        "groups": [(one.key, one.name) for one in groups],
+        "groups": [(group.key, group.name) for group in groups],
         "everybody": _everybody(picked),
         "offers": _offers(here, desk, shown, picked),
     }
@@ -316,10 +322,12 @@ def _offers(here: Visit, desk: Desk, shown: shapes.FollowUp, picked: Picked) -> 
     say = here.texts.gettext
     there = dict.fromkeys(picks.present(desk.connection, shown.key), say(PRESENT))
     there |= dict.fromkeys(picked.who, say("Chosen"))
-    busy = _busy(here, desk, shown, [one.who for one in listed])
+    busy = _busy(here, desk, shown, [pick.who for pick in listed])
     return [
-        Offer(one.who, one.name, _note(here, one), busy.get(one.who, ""), there.get(one.who, ""))
-        for one in listed
+        Offer(
+            pick.who, pick.name, _note(here, pick), busy.get(pick.who, ""), there.get(pick.who, "")
+        )
+        for pick in listed
     ]
 
 
@@ -359,21 +367,22 @@ def _beside(here: Visit, who: str, names: dict[str, Pick]) -> str:
 def _reason(here: Visit, added: Iterable[Added]) -> str:
     """Why no letter goes, or nothing happens; "" where one does to somebody of them."""
     words = [
-        PRESENT if one.result is Result.PRESENT else REASONS.get(one.reason, "") for one in added
+        PRESENT if addition.result is Result.PRESENT else REASONS.get(addition.reason, "")
+        for addition in added
     ]
     return here.texts.gettext(words[0]) if words and all(words) else ""
 
 
 def _busy(here: Visit, desk: Desk, shown: shapes.FollowUp, who: Sequence[str]) -> dict[str, str]:
     """When those of the house are occupied while it takes place: of a series, on its next date."""
-    names = [one for one in who if one.partition(":")[0] in picks.GROUPS]
+    names = [name for name in who if name.partition(":")[0] in picks.GROUPS]
     period = _period(here, desk, shown)
     if not names or period is None:
         return {}
     taken = diaries.taken(desk, names, period, shown.key)
     return {
-        one: here.texts.listed([here.hours(*span) for span in spans])
-        for one, spans in taken.items()
+        name: here.texts.listed([here.hours(*span) for span in spans])
+        for name, spans in taken.items()
         if spans
     }
 
@@ -381,13 +390,15 @@ def _busy(here: Visit, desk: Desk, shown: shapes.FollowUp, who: Sequence[str]) -
 def _period(here: Visit, desk: Desk, shown: shapes.FollowUp) -> tuple[datetime, datetime] | None:
     start, end = shown.start, shown.end
     if timing.is_series(shown):
-        ahead = [one for one in timing.dates(here, desk, shown.key) if not one.cancelled]
+        ahead = [date for date in timing.dates(here, desk, shown.key) if not date.cancelled]
         if ahead:
             start, end = ahead[0].start, ahead[0].end
     if start is None or end is None:
         return None
     moments = [
-        one if isinstance(one, datetime) else datetime.combine(one, time(), zones.zone(shown.zone))
-        for one in (start, end)
+        moment
+        if isinstance(moment, datetime)
+        else datetime.combine(moment, time(), zones.zone(shown.zone))
+        for moment in (start, end)
     ]
     return moments[0], max(moments[1], moments[0] + timedelta(minutes=1))

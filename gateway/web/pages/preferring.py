@@ -50,7 +50,7 @@ def choices(here: Visit, above: Preferences) -> Facts:
     return {
         "above": counting | {"timezone": above.timezone or mail.timezone},
         "above_language": names[language],
-        "languages": sorted(names.items(), key=lambda one: one[1]),
+        "languages": sorted(names.items(), key=lambda language_name: language_name[1]),
         "zones": _zones(),
         "weekdays": weekdays,
         "alarms": ALARMS,

@@ -24,20 +24,26 @@ ALL_FREE = marked("Everybody of the house is free then.")
 def each(here: Visit, desk: Desk, listed: Sequence[Decision]) -> dict[int, str]:
     """Two sentences of each decision that is a proposal, by its number."""
     proposals = [
-        (one, one.cause.follow_up)
-        for one in listed
-        if one.kind is DecisionKind.PROPOSAL and one.cause.follow_up is not None
+        (decision, decision.cause.follow_up)
+        for decision in listed
+        if decision.kind is DecisionKind.PROPOSAL and decision.cause.follow_up is not None
     ]
     members = followups.members_of(desk.connection, {key for _, key in proposals})
-    wanted = [
-        _Wish(one.id, key, one.cause.participant, _period(one), tuple(_present(members[key])))
-        for one, key in proposals
+    wishes = [
+        _Wish(
+            decision.id,
+            key,
+            decision.cause.participant,
+            _period(decision),
+            tuple(_present(members[key])),
+        )
+        for decision, key in proposals
     ]
-    timed = [(one, one.period) for one in wanted if one.period is not None and one.house]
-    asked = [(list(one.house)[: diaries.MOST_DIARIES], period, one.key) for one, period in timed]
+    timed = [(wish, wish.period) for wish in wishes if wish.period is not None and wish.house]
+    asked = [(list(wish.house)[: diaries.MOST_DIARIES], period, wish.key) for wish, period in timed]
     found = diaries.taken_each(desk, asked)
-    taken = {one.number: spans for (one, _), spans in zip(timed, found, strict=True)}
-    return {one.number: _said(here, one, taken.get(one.number)) for one in wanted}
+    taken = {wish.number: spans for (wish, _), spans in zip(timed, found, strict=True)}
+    return {wish.number: _said(here, wish, taken.get(wish.number)) for wish in wishes}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ class _Wish:
     @property
     def house(self) -> dict[str, str]:
         """Names of associates and resources."""
-        return {one.who: one.name or one.key for one in self.rows if one.who.startswith(HOUSE)}
+        return {row.who: row.name or row.key for row in self.rows if row.who.startswith(HOUSE)}
 
 
 def _present(rows: Sequence[Member]) -> Iterator[Member]:

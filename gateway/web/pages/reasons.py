@@ -52,6 +52,6 @@ def of(said: Said) -> str:
 
 
 def of_words(text: str) -> str:
-    """Of a refusal of which only the server's words are kept; a key of the catalogue."""
+    """Of a refusal if only the server's words are kept; a key of the catalogue."""
     status = STATUS.search(text)
     return of(refusals.reported(status[0] if status else "", text))

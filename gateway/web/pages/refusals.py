@@ -155,7 +155,7 @@ def _choice(say: Say, listed: str) -> str:
 
 
 def _time(here: Visit, text: str) -> str:
-    """On the reader's clock; what is no instant stands as it was written."""
+    """On the reader's clock; a text that is not an instant stands as it was written."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -55,8 +55,8 @@ def read(rrule: str, start: date, zone: str = "UTC") -> Choice:
     pattern = _pattern(said, start)
     every = int(said.get("INTERVAL", "1")) if said.get("INTERVAL", "1").isdigit() else 1
     days = tuple(said.get("BYDAY", WEEKDAYS[start.weekday()]).split(","))
-    kept = days if pattern is Pattern.WEEKLY else ()
-    return Choice(pattern, every, kept, *ends, rrule if pattern is Pattern.OTHER else "")
+    weekly_days = days if pattern is Pattern.WEEKLY else ()
+    return Choice(pattern, every, weekly_days, *ends, rrule if pattern is Pattern.OTHER else "")
 
 
 def _pattern(said: Mapping[str, str], start: date) -> Pattern:
@@ -113,7 +113,7 @@ def _ordinal_day(start: date) -> str:
 
 def _weekdays(choice: Choice, start: date) -> str:
     days = {*WEEKDAYS}.intersection(choice.days) or {WEEKDAYS[start.weekday()]}
-    return ",".join(one for one in WEEKDAYS if one in days)
+    return ",".join(day for day in WEEKDAYS if day in days)
 
 
 def _day(until: str, zone: str) -> date | None:

@@ -35,7 +35,7 @@ def _assign(here: Visit, key: str) -> Dialog:
 
     def ask(desk: Desk) -> Ask:
         shown = forms.view(here, desk, key)
-        people = sorted(cards.associates(desk.connection).items(), key=lambda one: one[1])
+        people = sorted(cards.associates(desk.connection).items(), key=lambda person: person[1])
         to = Field("to", marked("To"), "choice", [("", ""), *people], required=True)
         heading = timing.titled(here, marked("Assign: %(title)s"), shown)
         return Ask(heading, say("Assign"), [to], say(words))
@@ -92,7 +92,7 @@ def _which(here: Visit, desk: Desk, key: str, *, off: bool) -> list[Field]:
     """All of it, or which date; nothing to choose where it takes place once."""
     if not timing.is_series(forms.view(here, desk, key)):
         return []
-    listed = [one for one in timing.dates(here, desk, key) if one.cancelled is off]
+    listed = [date for date in timing.dates(here, desk, key) if date.cancelled is off]
     options = [(ALL, here.texts.gettext("The whole series")), *timing.offered(here, listed)]
     return [Field("date", marked("What"), "choice", options[1:] if off else options)]
 

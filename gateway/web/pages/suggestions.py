@@ -23,9 +23,11 @@ async def suggestions(
         return await here.problem(NotFound(marked("there are no %(kind)s"), kind=kind))
 
     def look(desk: Desk) -> Facts:
-        found = linking.suggested(desk.connection, kind, q) if q else []
-        names = [name for _, name in found]
+        suggested = linking.suggested(desk.connection, kind, q) if q else []
+        names = [name for _, name in suggested]
         # What several are called is said by its key.
-        return {"rows": [(name if names.count(name) == 1 else key, name) for key, name in found]}
+        return {
+            "rows": [(name if names.count(name) == 1 else key, name) for key, name in suggested]
+        }
 
     return here.render("pages/suggestions.html", await here.fetch(look))

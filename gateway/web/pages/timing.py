@@ -75,20 +75,22 @@ def dates(here: Visit, desk: Desk, key: str) -> list[moving.Date]:
     return moving.dates(desk, key, first.isoformat(), last.isoformat()).dates[:OFFERED]
 
 
-def name(one: moving.Date) -> str:
+def name(series_date: moving.Date) -> str:
     """What a date is called in addresses and forms."""
-    return codec.moment(one.original)
+    return codec.moment(series_date.original)
 
 
 def offered(here: Visit, listed: list[moving.Date]) -> Options:
     """Dates as options: their names, and when they take place."""
     return [
-        (name(one), here.when(one.start, one.end)) for one in listed if one.original is not None
+        (name(series_date), here.when(series_date.start, series_date.end))
+        for series_date in listed
+        if series_date.original is not None
     ]
 
 
 def _choice(here: Visit, desk: Desk, key: str, *, off: bool = False) -> Field:
-    listed = [one for one in dates(here, desk, key) if one.cancelled is off]
+    listed = [series_date for series_date in dates(here, desk, key) if series_date.cancelled is off]
     return Field("date", marked("Date"), "choice", offered(here, listed))
 
 
@@ -101,7 +103,7 @@ def chosen(here: Visit, desk: Desk, key: str) -> moving.Date | None:
     """The date that the address names."""
     said = here.request.query_params.get("date", "")
     listed = dates(here, desk, key) if said else []
-    return next((one for one in listed if name(one) == said), None)
+    return next((series_date for series_date in listed if name(series_date) == said), None)
 
 
 # --- moving ---
@@ -124,9 +126,9 @@ def _move(here: Visit, key: str) -> Dialog:
     def start(desk: Desk) -> Mapping[str, str]:
         shown = forms.view(here, desk, key)
         begins, ends = shown.start or shown.deadline, shown.end
-        one = chosen(here, desk, key)
-        if one is not None:
-            begins, ends = one.start, one.end
+        chosen_date = chosen(here, desk, key)
+        if chosen_date is not None:
+            begins, ends = chosen_date.start, chosen_date.end
         times = _suggested(here) or {
             "start": forms.local(here, begins),
             "end": forms.local(here, ends),
@@ -135,8 +137,8 @@ def _move(here: Visit, key: str) -> Dialog:
             return times
         return {
             **times,
-            "scope": WHOLE if one is None else THIS,
-            "date": "" if one is None else name(one),
+            "scope": WHOLE if chosen_date is None else THIS,
+            "date": "" if chosen_date is None else name(chosen_date),
         }
 
     def command(desk: Desk, said: Filled) -> str:
@@ -166,14 +168,14 @@ def _slots(here: Visit, desk: Desk, shown: shapes.FollowUp) -> list[tuple[str, s
     minutes = max(1, int(length.total_seconds() // 60))
     chosen_names = sorted(names)[: diaries.MOST_DIARIES]
     period = forms.next_hour(here), None
-    found = diaries.first_available(desk, chosen_names, minutes, period, without=shown.key)
+    available = diaries.first_available(desk, chosen_names, minutes, period, without=shown.key)
     date = here.request.query_params.get("date", "")
-    kept = {"date": date} if date else {}
+    query = {"date": date} if date else {}
     slots = []
-    for slot in found["slots"]:
+    for slot in available["slots"]:
         times = {name: datetime.fromisoformat(slot[name]) for name in ("start", "end")}
         filled = {name: forms.local(here, moment) for name, moment in times.items()}
-        to = path("follow-ups", shown.key, "move", **kept, **filled)
+        to = path("follow-ups", shown.key, "move", **query, **filled)
         slots.append((here.when(times["start"], times["end"]), to))
     return slots
 
@@ -365,10 +367,10 @@ def _split(here: Visit, key: str) -> Dialog:
 
     def start(desk: Desk) -> Mapping[str, str]:
         shown = forms.view(here, desk, key)
-        return {**_named(here), **{one.name: getattr(shown, one.name) for one in FURTHER}}
+        return {**_named(here), **{field.name: getattr(shown, field.name) for field in FURTHER}}
 
     def command(desk: Desk, said: Filled) -> str:
-        changes = {one.name: said[one.name] for one in FURTHER}
+        changes = {field.name: said[field.name] for field in FURTHER}
         return path("follow-ups", moving.split(desk, key, said["date"], changes).key)
 
     return Dialog(key, ask, command, "saved", start)

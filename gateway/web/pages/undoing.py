@@ -1,5 +1,5 @@
 """Taking back what was saved: the bar that says how many letters go in how many seconds, and its
-button (page.md §3). The bar is the same in every browser of whoever saved.
+button (page.md §3). The bar is the same in every browser of the user who saved.
 """
 
 from fastapi import APIRouter

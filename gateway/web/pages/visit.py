@@ -67,8 +67,8 @@ class Visit:
     @property
     def troubles(self) -> Sequence[Condition]:
         """What is wrong with the installation, for those who can do something about it."""
-        found: Sequence[Condition] = self.request.app.state.troubles() if self.is_admin else ()
-        return found
+        conditions: Sequence[Condition] = self.request.app.state.troubles() if self.is_admin else ()
+        return conditions
 
     @property
     def form(self) -> str:

@@ -196,76 +196,81 @@ def cards(here: Visit, desk: Desk, listed: Sequence[Decision]) -> list[Card]:
     more than that something waits (domain.md §9).
     """
     zone = here.site.settings.mail.timezone
-    about = {one.cause.follow_up for one in listed if one.cause.follow_up}
+    about = {decision.cause.follow_up for decision in listed if decision.cause.follow_up}
     keys = visible.keys(desk.connection, desk.actor, about)
-    views = {one.key: one for one in reading.follow_ups(desk.connection, sorted(keys), zone)}
-    seen = [one.cause for one in listed if one.cause.follow_up in keys]
+    views = {view.key: view for view in reading.follow_ups(desk.connection, sorted(keys), zone)}
+    seen = [decision.cause for decision in listed if decision.cause.follow_up in keys]
     numbers = sorted({cause.participant for cause in seen if cause.participant})
-    rows = {one.id: one for one in reading.rows_of(desk.connection, numbers, zone)}
-    then = proposed.each(here, desk, [one for one in listed if one.cause.follow_up in keys])
-    made = []
-    for one in listed:
-        said = replace(one.cause, detail=decisions.detail(desk, one))
+    rows = {row.id: row for row in reading.rows_of(desk.connection, numbers, zone)}
+    then = proposed.each(
+        here, desk, [decision for decision in listed if decision.cause.follow_up in keys]
+    )
+    shown = []
+    for mine in listed:
+        said = replace(mine.cause, detail=decisions.detail(desk, mine))
         key, row = said.follow_up or "", rows.get(said.participant or 0)
-        decision = replace(one, cause=said)
-        made.append(_card(here, decision, views.get(key), row, then.get(one.id, "")))
-    return made
+        decision = replace(mine, cause=said)
+        shown.append(_card(here, decision, views.get(key), row, then.get(mine.id, "")))
+    return shown
 
 
 def _groups(here: Visit, desk: Desk) -> Facts:
     listed = decisions.mine(desk, Filter(), SHOWN)
     groups = [
-        (here.texts.gettext(word), cards(here, desk, [one for one in listed if one.kind in kinds]))
+        (
+            here.texts.gettext(word),
+            cards(here, desk, [decision for decision in listed if decision.kind in kinds]),
+        )
         for word, kinds in GROUPS
     ]
-    shown = [(word, found) for word, found in groups if found]
-    around = [(word, [card.id for card in found]) for word, found in shown]
-    rows = [(card.id, card) for _, found in shown for card in found]
+    shown = [(word, group) for word, group in groups if group]
+    around = [(word, [card.id for card in group]) for word, group in shown]
+    rows = [(card.id, card) for _, group in shown for card in group]
     return {"groups": shown, "digests": exchange.digests(around, rows)}
 
 
 def _card(
     here: Visit,
-    one: Decision,
+    decision: Decision,
     view: shapes.FollowUp | None,
     row: shapes.Participant | None,
     then: str,
 ) -> Card:
     """`then`: how it is at another time that is proposed."""
-    say, detail = here.texts.gettext, one.cause.detail
+    say, detail = here.texts.gettext, decision.cause.detail
     title = (view.title if view is not None else "") or say(marked("Without a title"))
-    facts = {**_facts(here, one, row), "title": title}
-    icon, tone = ICONS[one.kind]
-    when = _when(here, one, view) if view is not None else ""
-    headline = say(HEADLINES[one.kind]) % facts
-    follows = " ".join([*_follows(here, one, facts), then]).strip()
-    is_undeliverable = one.kind is DecisionKind.UNDELIVERABLE
+    facts = {**_facts(here, decision, row), "title": title}
+    icon, tone = ICONS[decision.kind]
+    when = _when(here, decision, view) if view is not None else ""
+    headline = say(HEADLINES[decision.kind]) % facts
+    follows = " ".join([*_follows(here, decision, facts), then]).strip()
+    is_undeliverable = decision.kind is DecisionKind.UNDELIVERABLE
     server = str(detail.get("reason") or "") if is_undeliverable else ""
-    buttons = tuple(_button(here, one, choice) for choice in one.choices)
+    buttons = tuple(_button(here, decision, choice) for choice in decision.choices)
     key = view.key if view is not None else ""
     return Card(
-        id=one.id,
+        id=decision.id,
         icon=icon,
         tone=tone,
         headline=headline,
-        quote=_quote(one),
+        quote=_quote(decision),
         server=server,
         follows=follows,
         key=key,
         title=title,
         when=when,
-        is_of_date=one.cause.instance is not None,
-        is_in_row=one.kind in SAID_IN_ROW,
+        is_of_date=decision.cause.instance is not None,
+        is_in_row=decision.kind in SAID_IN_ROW,
         buttons=buttons,
     )
 
 
-def _when(here: Visit, one: Decision, view: shapes.FollowUp) -> str:
+def _when(here: Visit, decision: Decision, view: shapes.FollowUp) -> str:
     """Of one date of a series, where it is about one."""
-    date = one.cause.instance
+    date = decision.cause.instance
     if date is None or view.start is None:
         return follow_ups.when(here, view)
-    record = next((each for each in view.dates if each.original == date), None)
+    record = next((change for change in view.dates if change.original == date), None)
     if record is not None and record.start is not None:
         return here.when(record.start, record.end)
     start, end = view.start, view.end
@@ -274,14 +279,14 @@ def _when(here: Visit, one: Decision, view: shapes.FollowUp) -> str:
     return here.when(date, None)
 
 
-def _quote(one: Decision) -> str:
-    detail = one.cause.detail
+def _quote(decision: Decision) -> str:
+    detail = decision.cause.detail
     return str(detail.get("comment") or detail.get("text") or "")
 
 
-def _facts(here: Visit, one: Decision, row: shapes.Participant | None) -> Mapping[str, str]:
+def _facts(here: Visit, decision: Decision, row: shapes.Participant | None) -> Mapping[str, str]:
     """What the sentences name."""
-    detail = one.cause.detail
+    detail = decision.cause.detail
     name = (row.shown_name or row.address) if row is not None else ""
     start, end = codec.parse_moment(detail.get("start")), codec.parse_moment(detail.get("end"))
     somebody = here.texts.gettext(SOMEBODY)
@@ -294,20 +299,24 @@ def _facts(here: Visit, one: Decision, row: shapes.Participant | None) -> Mappin
     }
 
 
-def _follows(here: Visit, one: Decision, facts: Mapping[str, str]) -> list[str]:
-    say, detail = here.texts.gettext, one.cause.detail
-    found = [say(FOLLOWS[one.kind]) % facts] if one.kind in FOLLOWS else []
+def _follows(here: Visit, decision: Decision, facts: Mapping[str, str]) -> list[str]:
+    say, detail = here.texts.gettext, decision.cause.detail
+    sentences = [say(FOLLOWS[decision.kind]) % facts] if decision.kind in FOLLOWS else []
     if (suggestion := detail.get("suggestion")) in SUGGESTED:
-        found.append(say(SUGGESTED[suggestion]))
-    asks_who = one.kind in (DecisionKind.SAME_PERSON, DecisionKind.PARTY_CRASHER)
+        sentences.append(say(SUGGESTED[suggestion]))
+    asks_who = decision.kind in (DecisionKind.SAME_PERSON, DecisionKind.PARTY_CRASHER)
     if asks_who and (reply := detail.get("reply")) in REPLIES:
-        found.append(say(REPLIES[reply]))
-    return found
+        sentences.append(say(REPLIES[reply]))
+    return sentences
 
 
-def _button(here: Visit, one: Decision, choice: Choice) -> Button:
+def _button(here: Visit, decision: Decision, choice: Choice) -> Button:
     dialog, to = DIALOGS.get(choice, ""), ASKED.get(choice, "")
     if dialog:
-        date = {"date": codec.moment(one.cause.instance)} if one.cause.instance is not None else {}
-        to = path("follow-ups", one.cause.follow_up or "", dialog, **date)
+        date = (
+            {"date": codec.moment(decision.cause.instance)}
+            if decision.cause.instance is not None
+            else {}
+        )
+        to = path("follow-ups", decision.cause.follow_up or "", dialog, **date)
     return Button(choice.value, here.texts.gettext(BUTTONS[choice]), to)

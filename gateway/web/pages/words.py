@@ -192,7 +192,7 @@ def summed(rows: Iterable[Participant]) -> Sum:
 
 def differing(row: Participant) -> list[DateAnswer]:
     """The dates of a series on which a row stands otherwise than for all of it."""
-    return [one for one in row.instances if one.code is not row.code or one.comment]
+    return [answer for answer in row.instances if answer.code is not row.code or answer.comment]
 
 
 def person(by: str, people: Mapping[str, str]) -> str:

@@ -95,14 +95,14 @@ async def part(
 
 def _held(here: Visit, desk: Desk, after: int) -> Facts:
     page = queue.page(desk, Selection(braked=True), after, entrance.PAGE)
-    changes = [_change(here, one) for one in braked.by_author(desk.connection)]
+    changes = [_change(here, change) for change in braked.by_author(desk.connection)]
     more = entrance.address("/brake", after=page.last) if page.last else ""
-    held, found = braked.summary(desk.connection), lines.of(here, page)
+    summary, shown = braked.summary(desk.connection), lines.of(here, page)
     return {
-        "held": held,
+        "held": summary,
         "changes": changes,
-        "lines": found,
-        "digests": exchange.digests((held, changes, more), lines.rows(found)),
+        "lines": shown,
+        "digests": exchange.digests((summary, changes, more), lines.rows(shown)),
         "next": more,
         "part": entrance.address("/brake/list", after=after),
         "limit": desk.settings.outbound.brake_follow_ups,

@@ -49,7 +49,7 @@ def _sections(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 def _meaning(section: str, key: str) -> str:
     """What the documentation of the settings says; "" for names that administrators give."""
-    known = configuration.Settings.model_fields | sections.Account.model_fields
-    model = type(known[section].default) if section in known else sections.Account
+    fields = configuration.Settings.model_fields | sections.Account.model_fields
+    model = type(fields[section].default) if section in fields else sections.Account
     field = getattr(model, "model_fields", {}).get(key)
     return (field.description or "") if field is not None else ""

@@ -72,9 +72,9 @@ def _listed(here: Visit, desk: Desk, after: int) -> Facts:
     is_more = len(rows) > entrance.PAGE
     more = entrance.address("/connections", after=shown[-1].id) if is_more else ""
     return {
-        "tokens": [_token(here, one) for one in shown],
+        "tokens": [_token(here, token) for token in shown],
         "next": more,
-        "hooks": [_hook(here, desk, one) for one in webhooks.listing(desk)],
+        "hooks": [_hook(here, desk, hook) for hook in webhooks.listing(desk)],
         "roles": roles(here),
         "associates": list(cards.associates(desk.connection).items()),
         "types": [kind.value for kind in TYPES],
@@ -109,9 +109,12 @@ async def make_token(
     associate: Annotated[str, Form(max_length=1000)] = "",
 ) -> Response:
     """Make a token; this page is the only one that shows it"""
-    wanted = access.Wanted(name.strip(), Access(role), associate.strip())
+    applied_for = access.Wanted(name.strip(), Access(role), associate.strip())
     return await once(
-        here, lambda desk: access.make_token(desk, wanted)[1], marked("The token"), "/connections"
+        here,
+        lambda desk: access.make_token(desk, applied_for)[1],
+        marked("The token"),
+        "/connections",
     )
 
 

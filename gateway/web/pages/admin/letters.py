@@ -154,11 +154,11 @@ def _listed(here: Visit, desk: Desk, chosen: Chosen, view: str, after: int) -> F
     page = queue.page(desk, _in_view(desk, chosen.selection, view), after, entrance.PAGE)
     more = chosen.address("/letters", view=view, after=page.last) if page.last else ""
     views = [(name, here.texts.gettext(word)) for name, word in VIEWS.items()]
-    stopped, found = _stopped(here, desk, page), lines.of(here, page)
+    stopped, shown = _stopped(here, desk, page), lines.of(here, page)
     return {
         **stopped,
-        "lines": found,
-        "digests": exchange.digests((stopped, more), lines.rows(found)),
+        "lines": shown,
+        "digests": exchange.digests((stopped, more), lines.rows(shown)),
         "views": views,
         "view": view,
         "chosen": chosen,
@@ -174,7 +174,9 @@ def _stopped(here: Visit, desk: Desk, page: queue.Page) -> Facts:
     return {
         "paused": paused,
         "paused_since": here.ago(paused.since) if paused is not None else "",
-        "rests": [_rest(here, desk, one) for one in page.listing.resting.values()],
+        "rests": [
+            _rest(here, desk, account_rest) for account_rest in page.listing.resting.values()
+        ],
     }
 
 
@@ -234,7 +236,7 @@ def _one(here: Visit, desk: Desk, number: int) -> Facts:
     [letter], [line] = page.listing.letters, lines.of(here, page)
     tries = page.tries.get(number, ())
     [view] = written.shown(desk.connection, desk.settings, [letter], words=not line.hidden)
-    shown = [_try(here, one, hidden=line.hidden) for one in tries]
+    shown = [_try(here, attempt, hidden=line.hidden) for attempt in tries]
     return {
         "line": line,
         "letter": letter.letter,
@@ -246,15 +248,15 @@ def _one(here: Visit, desk: Desk, number: int) -> Facts:
     }
 
 
-def _try(here: Visit, one: Attempt, *, hidden: bool) -> Facts:
-    verdict, why = lines.attempt(here, one)
+def _try(here: Visit, tried: Attempt, *, hidden: bool) -> Facts:
+    verdict, why = lines.attempt(here, tried)
     return {
-        "at": lines.moment(here, one.started_at),
+        "at": lines.moment(here, tried.started_at),
         "verdict": verdict,
         "why": why,
-        "host": one.host,
-        "step": one.step,
-        "words": "" if hidden else lines.server_words(one),
+        "host": tried.host,
+        "step": tried.step,
+        "words": "" if hidden else lines.server_words(tried),
     }
 
 
@@ -264,7 +266,7 @@ async def framed(here: Visiting, number: Number) -> Response:
 
     def look(desk: Desk) -> str:
         page = queue.page(desk, Selection(numbers=(number,)), 0, 1)
-        letters = [one for one in page.listing.letters if one.follow_up in page.seen]
+        letters = [letter for letter in page.listing.letters if letter.follow_up in page.seen]
         shown = written.shown(desk.connection, desk.settings, letters, words=True)
         if not shown or shown[0].mail is None:
             raise NotFound(marked("there is no letter %(number)s to be seen"), number=number)

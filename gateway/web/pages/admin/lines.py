@@ -1,5 +1,5 @@
 """A letter of the outbox in a row of the list: to whom, where it stands, and why, in words. Pure,
-but for the reader's language.
+except for the reader's language.
 
 Security: of a follow-up that is private to others it says key, times and delivery only; servers
 like to name the recipient, so that their words are left out there, too.
@@ -103,9 +103,9 @@ def of(here: Visit, page: queue.Page) -> list[Line]:
     ]
 
 
-def rows(found: Sequence[Line]) -> list[tuple[int, Line]]:
+def rows(listed: Sequence[Line]) -> list[tuple[int, Line]]:
     """What a list says, for its digests (`exchange`)."""
-    return [(one.number, one) for one in found]
+    return [(shown.number, shown) for shown in listed]
 
 
 def line(
@@ -118,7 +118,7 @@ def line(
     hidden: bool,
 ) -> Line:
     icon, tone = TONES[letter.state]
-    last = next((one for one in reversed(tries) if one.verdict != "sent"), None)
+    last = next((tried for tried in reversed(tries) if tried.verdict != "sent"), None)
     method = METHODS.get(letter.letter.method, METHODS[Method.REQUEST])
     state, what = map(here.texts.gettext, (STATES[letter.state], method))
     verbs = [verb.value for verb in queue.Verb if letter.state in queue.STEPS[verb].before]
@@ -157,15 +157,15 @@ def why(here: Visit, letter: Queued, last: Attempt | None, rest: Rest | None) ->
     return ""
 
 
-def attempt(here: Visit, one: Attempt) -> tuple[str, str]:
+def attempt(here: Visit, tried: Attempt) -> tuple[str, str]:
     """What a try came to, and why, in words."""
     say = here.texts.gettext
-    verdict = say(VERDICTS.get(one.verdict, VERDICTS["connection"]))
-    return verdict, "" if one.verdict == "sent" else say(reasons.of(as_said(one)))
+    verdict = say(VERDICTS.get(tried.verdict, VERDICTS["connection"]))
+    return verdict, "" if tried.verdict == "sent" else say(reasons.of(as_said(tried)))
 
 
-def as_said(one: Attempt) -> Said:
-    return Said(one.step, one.code, one.enhanced, one.text)
+def as_said(tried: Attempt) -> Said:
+    return Said(tried.step, tried.code, tried.enhanced, tried.text)
 
 
 def _waits(here: Visit, letter: Queued, last: Attempt | None, rest: Rest | None) -> str:
@@ -205,10 +205,10 @@ def _said(letter: Queued, last: Attempt | None) -> str:
     return server_words(last)
 
 
-def server_words(one: Attempt) -> str:
+def server_words(tried: Attempt) -> str:
     """What the server said, with its codes, which many say in the text once more."""
-    enhanced = "" if one.text.startswith(one.enhanced) else one.enhanced
-    return " ".join(filter(None, (str(one.code or ""), enhanced, one.text)))
+    enhanced = "" if tried.text.startswith(tried.enhanced) else tried.enhanced
+    return " ".join(filter(None, (str(tried.code or ""), enhanced, tried.text)))
 
 
 def moment(here: Visit, at: datetime | None) -> str:

@@ -60,12 +60,14 @@ def _tiles(here: Visit, desk: Desk) -> Facts:
 
 def _letters(desk: Desk) -> list[tuple[str, str, int]]:
     connection = desk.connection
-    waiting, held = (Selection(states=(one,)) for one in (LetterState.WAITING, LetterState.HELD))
+    waiting, on_hold = (
+        Selection(states=(state,)) for state in (LetterState.WAITING, LetterState.HELD)
+    )
     refused = Selection(states=(), returned_since=desk.now - queue.RETURNED_WITHIN)
     word = marked("letters were refused within 30 days")
     return [
         ("/letters?view=waiting", marked("letters wait"), outbox.count(connection, waiting)),
-        ("/letters?view=held", marked("letters are held"), outbox.count(connection, held)),
+        ("/letters?view=held", marked("letters are held"), outbox.count(connection, on_hold)),
         ("/letters?view=refused", word, outbox.count(connection, refused)),
         ("/letters?view=rests", marked("accounts rest"), len(pace.resting(connection))),
     ]
@@ -74,10 +76,10 @@ def _letters(desk: Desk) -> list[tuple[str, str, int]]:
 def _others(desk: Desk) -> list[tuple[str, str, int]]:
     connection = desk.connection
     braking = braked.summary(connection)
-    troubled = sum(bool(one.trouble) for one in webhooks.find(connection, desk.now))
-    held = braking.letters if braking is not None else 0
+    troubled = sum(bool(hook.trouble) for hook in webhooks.find(connection, desk.now))
+    number_held = braking.letters if braking is not None else 0
     return [
         ("/review", marked("messages wait for review"), review.count(connection)),
-        ("/brake", marked("letters are held by the brake"), held),
+        ("/brake", marked("letters are held by the brake"), number_held),
         ("/connections", marked("webhooks are in trouble"), troubled),
     ]

@@ -115,10 +115,10 @@ def _waiting(here: Visit, desk: Desk, after: str) -> Facts:
     if after:
         at, number = cursors.read(after, LIST, (str, int))
         position = cursors.instant(at), int(number)
-    found = kept.page(desk.connection, position, entrance.PAGE + 1)
-    shown = found[: entrance.PAGE]
+    messages = kept.page(desk.connection, position, entrance.PAGE + 1)
+    shown = messages[: entrance.PAGE]
     cursor = ""
-    if len(found) > entrance.PAGE:
+    if len(messages) > entrance.PAGE:
         cursor = cursors.write((codec.moment(shown[-1].arrived), shown[-1].number), LIST)
     return {
         "items": _items(here, desk, shown),
@@ -130,37 +130,39 @@ def _waiting(here: Visit, desk: Desk, after: str) -> Facts:
 
 def _decided(here: Visit, desk: Desk, after: str) -> Facts:
     below = int(after) if after.isdecimal() and len(after) < 18 else None
-    found, further = kept.decided(desk.connection, below, WINDOW, entrance.PAGE)
+    messages, further = kept.decided(desk.connection, below, WINDOW, entrance.PAGE)
     to = entrance.address("/review", view="decided", after=further) if further else ""
     return {
-        "items": _items(here, desk, found),
+        "items": _items(here, desk, messages),
         "view": "decided",
         "next": to,
         "looked": WINDOW,
     }
 
 
-def _items(here: Visit, desk: Desk, found: Sequence[Kept]) -> list[Item]:
-    seen = reviewing.seen_by(desk, [one.follow_up for one in found])
+def _items(here: Visit, desk: Desk, messages: Sequence[Kept]) -> list[Item]:
+    seen = reviewing.seen_by(desk, [message.follow_up for message in messages])
     mailboxes = accounts.mailboxes(desk.settings)
     return [
-        _item(here, one, mailboxes, hidden=not reviewing.is_seen(one.kept.follow_up, seen))
-        for one in cases.of(desk.connection, found)
+        _item(here, case, mailboxes, hidden=not reviewing.is_seen(case.kept.follow_up, seen))
+        for case in cases.of(desk.connection, messages)
     ]
 
 
 def _item(here: Visit, case: Case, mailboxes: Sequence[str], *, hidden: bool) -> Item:
-    one = case.kept
-    outcome = rules.OUTCOMES[one.outcome] if one.outcome is not None else marked("Is being read")
-    sender, subject = cases.without_tokens([one.from_address, one.subject], mailboxes)
+    message = case.kept
+    outcome = (
+        rules.OUTCOMES[message.outcome] if message.outcome is not None else marked("Is being read")
+    )
+    sender, subject = cases.without_tokens([message.from_address, message.subject], mailboxes)
     return Item(
-        one.number,
-        here.ago(one.arrived),
+        message.number,
+        here.ago(message.arrived),
         here.texts.gettext(outcome),
         "" if hidden else _question(here, case),
         "" if hidden else sender,
         "" if hidden else subject,
-        one.follow_up or "",
+        message.follow_up or "",
         hidden,
     )
 
@@ -199,8 +201,8 @@ def _one(here: Visit, desk: Desk, case: Case, now: Settled | None) -> Facts:
     if not reviewing.is_seen(message.follow_up, reviewing.seen_by(desk, [message.follow_up])):
         return {"item": _item(here, case, mailboxes, hidden=True)}
     possible = cases.steps(case, settles=now is not None and now.done) if message.waits else []
-    steps = [_step(here, one) for one in possible]
-    claims = [_claim(here, one) for one in case.claims]
+    steps = [_step(here, step) for step in possible]
+    claims = [_claim(here, claim) for claim in case.claims]
     foretold = _outcome(here, now.after) if now is not None else ""
     said = cases.without_tokens(_said(case, now), mailboxes)
     return {

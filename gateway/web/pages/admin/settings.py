@@ -207,9 +207,9 @@ async def _take(
 
 def _form(here: Visit, section: Section, key: str | None, said: Filled) -> Facts:
     say = here.texts.gettext
-    new, known, _ = TITLES[section]
+    new, existing, _ = TITLES[section]
     return {
-        "title": say(new) if key is None else say(known) % {"name": key},
+        "title": say(new) if key is None else say(existing) % {"name": key},
         "section": section,
         "key": key,
         "said": said,

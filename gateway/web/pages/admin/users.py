@@ -43,12 +43,12 @@ def _listed(here: Visit, desk: Desk, after: str) -> Facts:
     rows = stored.every(desk.connection, after, entrance.PAGE + 1)
     shown = rows[: entrance.PAGE]
     is_more = len(rows) > entrance.PAGE
-    open_sessions = stored.sessions(desk.connection, [one.id for one in shown], desk.now)
+    open_sessions = stored.sessions(desk.connection, [user.id for user in shown], desk.now)
     more = entrance.address("/users", after=shown[-1].name) if is_more else ""
     return {
-        "users": [_user(here, one, open_sessions.get(one.id, ())) for one in shown],
+        "users": [_user(here, user, open_sessions.get(user.id, ())) for user in shown],
         "next": more,
-        "roles": [one for one in connections.roles(here) if one[0] != Access.CRM],
+        "roles": [role for role in connections.roles(here) if role[0] != Access.CRM],
         "associates": list(cards.associates(desk.connection).items()),
     }
 
@@ -61,7 +61,9 @@ def _user(here: Visit, user: User, sessions: Sequence[Opened]) -> Facts:
         "made": here.ago(user.created_at),
         "off": here.ago(user.disabled_at),
         "is_reader": user.id == here.user.id,
-        "sessions": [(here.ago(one.created_at), here.ago(one.used_at)) for one in sessions],
+        "sessions": [
+            (here.ago(session.created_at), here.ago(session.used_at)) for session in sessions
+        ],
     }
 
 
@@ -73,10 +75,10 @@ async def add(
     associate: Annotated[str, Form(max_length=1000)] = "",
 ) -> Response:
     """Somebody new, with a link that lets them in once"""
-    wanted = access.Wanted(name.strip(), Access(role), associate.strip())
+    applied_for = access.Wanted(name.strip(), Access(role), associate.strip())
 
     def command(desk: Desk) -> str:
-        return users.link(desk, users.create(desk, wanted).name)
+        return users.link(desk, users.create(desk, applied_for).name)
 
     return await _link(here, command)
 
