@@ -80,7 +80,7 @@ def every(settings: Settings) -> dict[str, Account]:
 
 def configured(settings: Settings) -> dict[str, Account]:
     """Those that have an address."""
-    return {name: one for name, one in every(settings).items() if one.mail.address}
+    return {name: account for name, account in every(settings).items() if account.mail.address}
 
 
 def mailboxes(settings: Settings) -> tuple[str, ...]:
@@ -90,8 +90,8 @@ def mailboxes(settings: Settings) -> tuple[str, ...]:
     return tuple(
         dict.fromkeys(
             address
-            for one in configured(settings).values()
-            for address in (one.mail.address, *one.mail.also)
+            for account in configured(settings).values()
+            for address in (account.mail.address, *account.mail.also)
         )
     )
 
@@ -100,8 +100,8 @@ def choose(accounts: Mapping[str, Account], owner: str, group: str) -> str:
     """The account of a follow-up: by owner, else by his group, else `default`. "" where none of
     these is configured.
     """
-    by_owner = (name for name, one in accounts.items() if owner and owner in one.owners)
-    by_group = (name for name, one in accounts.items() if group and group in one.groups)
+    by_owner = (name for name, account in accounts.items() if owner and owner in account.owners)
+    by_group = (name for name, account in accounts.items() if group and group in account.groups)
     return next(by_owner, None) or next(by_group, None) or (DEFAULT if DEFAULT in accounts else "")
 
 
@@ -123,17 +123,20 @@ def signer(name: str, account: Account) -> dkim.Signer | None:
     )
     setting = f"{key}.dkim_key" if file is None else f"{key}.dkim_key_file"
     try:
-        found = dkim.key(configuration.secret(mail, key, "dkim_key", whole=True))
+        private_key = dkim.key(configuration.secret(mail, key, "dkim_key", whole=True))
     except InputError as error:
         raise ConfigurationError(
             f"{setting}: {'what is given' if file is None else file} {error}"
         ) from None
-    made = dkim.Signer(found, mail.dkim_selector, signing_domain(mail))
-    if made.algorithm == "rsa" and made.bits < dkim.WEAK_BITS:
+    signing = dkim.Signer(private_key, mail.dkim_selector, signing_domain(mail))
+    if signing.algorithm == "rsa" and signing.bits < dkim.WEAK_BITS:
         log.warning(
-            "the key that signs letters is weak", key=setting, bits=made.bits, better=dkim.WEAK_BITS
+            "the key that signs letters is weak",
+            key=setting,
+            bits=signing.bits,
+            better=dkim.WEAK_BITS,
         )
-    return made
+    return signing
 
 
 class Tokens:
@@ -299,16 +302,16 @@ def _tls(oauth: OAuth, key: str) -> ssl.SSLContext:
 
 def _replace(file: Path, content: str) -> None:
     """At once or not at all, and never readable by others."""
-    handle, made = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as written:
             written.write(content + "\n")
             written.flush()
             os.fsync(written.fileno())
-        Path(made).replace(file)
+        Path(temporary).replace(file)
     except BaseException:
         with contextlib.suppress(OSError):
-            Path(made).unlink()
+            Path(temporary).unlink()
         raise
 
 

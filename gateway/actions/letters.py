@@ -98,7 +98,8 @@ def shown(
 ) -> list[shapes.Letter]:
     """Letters as they are shown, with what servers said of them. `words`: with subject and text."""
     writer = Writer.at(connection, settings) if words else None
-    members = followups.members(connection, ids=sorted({letter.participant for letter in queued}))
+    participants = sorted({letter.participant for letter in queued})
+    members = followups.members(connection, ids=participants)
     keys = {member.id: member.key for member in members}
     tries = outbox.tries(connection, [letter.id for letter in queued])
     return [_shown(letter, keys, tries.get(letter.id, ()), writer) for letter in queued]

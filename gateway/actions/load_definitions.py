@@ -60,12 +60,16 @@ def fields(connection: Connection, entries: Document) -> dict[str, Field]:
 
 def _of_groups(connection: Connection, entries: Document) -> Iterator[tuple[Steps, str]]:
     for section, table, column, groups, group_table in GROUPED:
-        said = {entry.key: entry.group for entry in getattr(entries, section) if entry.group}
+        listed = getattr(entries, section)
+        said = {entry.key: entry.group for entry in listed if entry.group}
         here = [group.key for group in getattr(entries, groups)]
         unknown = _undefined(connection, group_table, said.values(), here)
-        before = stored.column(connection, table, column, said) if unknown else {}
-        for number, entry in enumerate(getattr(entries, section)):
-            if entry.group in unknown and before.get(entry.key) != entry.group:
+        if not unknown:
+            continue
+        before = stored.column(connection, table, column, said)
+        for number, entry in enumerate(listed):
+            is_new = before.get(entry.key) != entry.group
+            if entry.group in unknown and is_new:
                 yield (section, number, "group"), f"there is no group {entry.group!r}"
 
 

@@ -32,11 +32,11 @@ class Report:
 
     def change(self, section: str, keys: Iterable[str]) -> None:
         """What else changed of entries that were left so far."""
-        others = set(keys).intersection(self.left.get(section, ()))
-        changed = others.union(self.changed.get(section, ()))
-        left = set(self.left.pop(section, ())) - others
-        self.changed.pop(section, None)
-        self.add(section, self.created.pop(section, ()), changed, left)
+        created = self.created.pop(section, ())
+        changed = set(self.changed.pop(section, ()))
+        left = set(self.left.pop(section, ()))
+        others = left.intersection(keys)
+        self.add(section, created, changed | others, left - others)
 
 
 @dataclass(frozen=True, slots=True)

@@ -364,13 +364,17 @@ def _changed(
     connection: Connection, step: Step, letters: Sequence[Queued], now: datetime
 ) -> set[int]:
     """Do it; returns the letters that were in a state for it."""
-    refused_ones = [letter.id for letter in letters if letter.state is LetterState.REFUSED]
-    others = [letter.id for letter in letters if letter.state is not LetterState.REFUSED]
+    turned_away, others = list[int](), list[int]()
+    for letter in letters:
+        if letter.state is LetterState.REFUSED:
+            turned_away.append(letter.id)
+        else:
+            others.append(letter.id)
     invitations.lock(connection, [letter.invitation for letter in letters], wait=True)
-    changed = set(outbox.change(connection, others, step.before, step.after, step.note, now))
+    changed = outbox.change(connection, others, step.before, step.after, step.note, now)
     if LetterState.REFUSED in step.before:
-        changed |= set(refused.put_back(connection, refused_ones, step.note, now))
-    return changed
+        changed += refused.put_back(connection, turned_away, step.note, now)
+    return set(changed)
 
 
 def _standing(state: LetterState, verb: Verb) -> str:

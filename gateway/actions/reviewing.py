@@ -61,8 +61,12 @@ def message(desk: Desk, number: int, judge: Judge, now: Settled | None) -> Row:
     permission.require(desk.actor, Verb.OPERATE)
     case = review.look(desk.connection, number, _bench(desk, judge))
     row = review_rows.whole(case, now)
-    possible = cases.steps(case, settles=now is not None and now.done) if case.kept.waits else []
-    row["steps"] = [{"verb": step.verb.value, "participant": step.participant} for step in possible]
+    steps = list[dict[str, object]]()
+    if case.kept.waits:
+        settles = now is not None and now.done
+        for step in cases.steps(case, settles=settles):
+            steps.append({"verb": step.verb.value, "participant": step.participant})
+    row["steps"] = steps
     return _told(desk, row, seen_by(desk, [case.kept.follow_up]))
 
 

@@ -47,9 +47,11 @@ def _of_records(
     last = journal.last_of(connection, keys, (*PRESENT, RENAMED, DELETED))
     entries = [journal.Entry(RENAMED, old, detail=f"is {new}") for old, new in renamed.items()]
     for key in keys:
-        event = _event(traces[key], planned.get(traces[key].edition), last.get(key, ""))
+        trace = traces[key]
+        event = _event(trace, planned.get(trace.edition), last.get(key, ""))
         detail = f"was {former[key]}" if key in former else ""
-        entries += [journal.Entry(event, key, detail=detail)] if event else []
+        if event:
+            entries.append(journal.Entry(event, key, detail=detail))
     return entries
 
 

@@ -157,10 +157,12 @@ def hoisted(arguments: Sequence[str]) -> list[str]:
 
 def _is_command(value: str) -> bool:
     """Whether the command stands where a forgotten file should: `--config status`."""
-    groups = [group for group in app.registered_groups if group.name]
-    unnamed = [group.typer_instance for group in app.registered_groups if not group.name]
-    commands = [command for part in (app, *unnamed) if part for command in part.registered_commands]
-    names = {group.name for group in groups} | {_name(command) for command in commands}
+    names = {_name(command) for command in app.registered_commands}
+    for group in app.registered_groups:
+        if group.name:
+            names.add(group.name)
+        elif group.typer_instance is not None:
+            names.update(map(_name, group.typer_instance.registered_commands))
     return value in names and not Path(value).is_file()
 
 

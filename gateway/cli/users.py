@@ -63,11 +63,11 @@ def create(
     """Make a user, with a password or a link."""
     from gateway.actions import access, users
 
-    wanted = access.Wanted(name, Access(role.value), associate)
+    applied_for = access.Wanted(name, Access(role.value), associate)
     hashed = "" if link else _hashed(from_input=password_stdin)
 
     def command(desk: Desk) -> tuple[User, str]:
-        user = users.create(desk, wanted, hashed)
+        user = users.create(desk, applied_for, hashed)
         return user, users.link(desk, name) if link else ""
 
     user, secret = context.perform(ctx, command)
@@ -121,8 +121,8 @@ def role(ctx: typer.Context, name: Name, role: NewRole, associate: Whose = "") -
     """Make them something else; it signs them out everywhere."""
     from gateway.actions import users
 
-    wanted = Access(role.value)
-    user = context.perform(ctx, lambda desk: users.set_role(desk, name, wanted, associate))
+    new_role = Access(role.value)
+    user = context.perform(ctx, lambda desk: users.set_role(desk, name, new_role, associate))
     _answer(ctx, user, "")
 
 

@@ -41,7 +41,7 @@ def listing(ctx: typer.Context) -> None:
     from gateway.actions import webhooks
 
     rows = context.perform(
-        ctx, lambda desk: [webhooks.shape(desk, one) for one in webhooks.listing(desk)]
+        ctx, lambda desk: [webhooks.shape(desk, hook) for hook in webhooks.listing(desk)]
     )
     rows = [{"webhook": row.pop("id"), **row} for row in rows]
     output.objects(
@@ -105,7 +105,8 @@ def deliveries(
     rows = context.perform(
         ctx,
         lambda desk: [
-            webhooks.delivery_shape(one) for one in webhooks.deliveries(desk, number, None, limit)
+            webhooks.delivery_shape(delivery)
+            for delivery in webhooks.deliveries(desk, number, None, limit)
         ],
     )
     output.objects(

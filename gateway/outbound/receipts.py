@@ -91,10 +91,18 @@ def one_line(text: str) -> str:
     nothing a terminal obeys.
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    code = enhanced(lines[0]) if lines else ""
-    joined = " ".join([*lines[:1], *(line.removeprefix(code).strip() for line in lines[1:])])
-    printable = "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in joined[: TEXT_LENGTH + 1]
-    )
-    return printable if len(printable) <= TEXT_LENGTH else printable[: TEXT_LENGTH - 1] + "…"
+    if not lines:
+        return ""
+    code = enhanced(lines[0])
+    further = (line.removeprefix(code).strip() for line in lines[1:])
+    joined = " ".join([lines[0], *further])
+    printable = "".join(map(_printable, joined[: TEXT_LENGTH + 1]))
+    if len(printable) <= TEXT_LENGTH:
+        return printable
+    return printable[: TEXT_LENGTH - 1] + "…"
+
+
+def _printable(character: str) -> str:
+    if character.isprintable():
+        return character
+    return character.encode("unicode_escape").decode("ascii")

@@ -91,9 +91,12 @@ class Turns:
             self._taken += 1
         enough = self._patience if self._complained else self._limit
         if self._limit < self._most and self._taken >= enough:
-            self._limit, self._taken, self._relearnt = self._limit + 1, 0, self._complained
-        if self._busy[domain] >= self.window(domain) or self.window(domain) < self._first:
-            self._keep(domain, min(self._most, self.window(domain) + 1))
+            self._limit += 1
+            self._taken = 0
+            self._relearnt = self._complained
+        window = self.window(domain)
+        if self._busy[domain] >= window or window < self._first:
+            self._keep(domain, min(self._most, window + 1))
 
     def balked(self, domain: str) -> None:
         """The domain put a letter off, or did not answer."""

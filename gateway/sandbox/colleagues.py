@@ -81,10 +81,13 @@ def _decline_the_offer(here: Desk) -> None:
 
 def _take_one_date(here: Desk, day: date) -> None:
     last = day + timedelta(days=SHOWN_DAYS)
-    dates = moving.dates(here, seed.WEEKLY, day.isoformat(), last.isoformat()).dates
+    weekly = moving.dates(here, seed.WEEKLY, day.isoformat(), last.isoformat())
+    first, second = weekly.dates[:2]
     row = _row(here, seed.WEEKLY)
-    answering.answer(here, row, Said(Reply.ACCEPTED, "", dates[0].original))
-    answering.answer(here, row, Said(Reply.DECLINED, "Da er jeg hos Nordlys.", dates[1].original))
+    accepted = Said(Reply.ACCEPTED, "", first.original)
+    declined = Said(Reply.DECLINED, "Da er jeg hos Nordlys.", second.original)
+    answering.answer(here, row, accepted)
+    answering.answer(here, row, declined)
 
 
 def _row(here: Desk, key: str) -> int:

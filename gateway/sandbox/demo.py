@@ -185,7 +185,9 @@ def _answer_link(world: World) -> str | None:
         sent = outbox.find(connection, outbox.Selection(states=(LetterState.SENT,)))
         letters = [letter.letter for letter in sent if letter.letter.address == cast.SILENT]
         secret = meta.site_secret(connection)
-    return render.page_address(letters[0], world.settings.answer.site, secret) if letters else None
+    if not letters:
+        return None
+    return render.page_address(letters[0], world.settings.answer.site, secret)
 
 
 def _news(store: Store, last: int) -> list[tuple[journal.Entry, str]]:

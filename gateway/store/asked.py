@@ -127,8 +127,12 @@ def count(
     connection: Connection, who: str, since: datetime, codes: Collection[Status], most: int
 ) -> int:
     """How many `invitations` lists without `dates`, as far as `most`."""
-    query = sa.select(participant.c.id).join(follow_up, follow_up.c.key == participant.c.follow_up)
-    query = query.where(*_mine(who), _asked(who, since, codes)).limit(most)
+    query = (
+        sa.select(participant.c.id)
+        .join(follow_up, follow_up.c.key == participant.c.follow_up)
+        .where(*_mine(who), _asked(who, since, codes))
+        .limit(most)
+    )
     number = len(connection.execute(query).all())
     if number < most:
         number += len(_dates_apart(connection, who, since, codes))
@@ -219,10 +223,12 @@ def refusals(connection: Connection, who: str, since: datetime) -> list[Refusal]
     keys = _own_ahead(connection, who, since)
     declined = list[Refusal]()
     for part in chunks.parts(sorted(keys)):
-        refused = connection.execute(_others(who).where(participant.c.follow_up.in_(part), REFUSED))
-        rows = [row for row in refused if not _is_over(row, since)]
+        query = _others(who).where(participant.c.follow_up.in_(part), REFUSED)
+        rows = [row for row in connection.execute(query) if not _is_over(row, since)]
         standings = followups.standings(connection, [row.id for row in rows])
-        declined += [_refusal(row, standings.get(row.id, {}).get(None, Standing())) for row in rows]
+        for row in rows:
+            whole = standings.get(row.id, {}).get(None, Standing())
+            declined.append(_refusal(row, whole))
         declined += _refused_dates(connection, who, part, since)
     return sorted(declined, key=lambda refusal: (refusal.row.id, codec.moment(refusal.instance)))
 
@@ -233,9 +239,13 @@ def _others(who: str) -> sa.Select[Any]:
     query = sa.select(*_ROW, *_RECORD, *names)
     query = query.join(follow_up, follow_up.c.key == participant.c.follow_up)
     for card in _NAMES:
-        query = query.join(card, card.c.key == participant.c[card.name], isouter=True)
-    is_own = participant.c.associate.is_not_distinct_from(who)
-    return query.where(~is_own, ~participant.c.removed, ~follow_up.c.cancelled)
+        is_theirs = card.c.key == participant.c[card.name]
+        query = query.join(card, is_theirs, isouter=True)
+    return query.where(
+        ~participant.c.associate.is_not_distinct_from(who),
+        ~participant.c.removed,
+        ~follow_up.c.cancelled,
+    )
 
 
 def _refused_dates(

@@ -143,17 +143,27 @@ def summary(connection: Connection) -> Summary | None:
 
 def by_author(connection: Connection) -> list[Change]:
     """What the brake holds, by who changed it and how, the most first."""
-    number, at = sa.func.count(), letters.c.changed_at
+    number = sa.func.count()
+    at = letters.c.changed_at
     by = sa.func.coalesce(follow_up.c.changed_by, "")
-    numbers = number.label("letters"), sa.func.count(sa.distinct(letters.c.follow_up))
-    times = sa.func.min(at, type_=at.type), sa.func.max(at, type_=at.type)
-    with_author = letters.outerjoin(follow_up, follow_up.c.key == letters.c.follow_up)
-    query = sa.select(by, letters.c.method, *numbers, *times).select_from(with_author)
-    grouped = query.where(is_braked()).group_by(by, letters.c.method)
-    ordered = grouped.order_by(number.desc(), by, letters.c.method)
+    query = (
+        sa.select(
+            by,
+            letters.c.method,
+            number.label("letters"),
+            sa.func.count(sa.distinct(letters.c.follow_up)),
+            sa.func.min(at, type_=at.type),
+            sa.func.max(at, type_=at.type),
+        )
+        .select_from(letters)
+        .outerjoin(follow_up, follow_up.c.key == letters.c.follow_up)
+        .where(is_braked())
+        .group_by(by, letters.c.method)
+        .order_by(number.desc(), by, letters.c.method)
+    )
     return [
         Change(author, Method(method), *counted)
-        for author, method, *counted in connection.execute(ordered)
+        for author, method, *counted in connection.execute(query)
     ]
 
 

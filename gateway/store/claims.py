@@ -107,10 +107,18 @@ def _is_behind_another() -> sa.ColumnElement[bool]:
 def _due() -> sa.Select[tuple[int, int, str]]:
     """The letters of an account that may be claimed, the oldest first."""
     is_left = outbox.c.follow_up.in_(sa.bindparam("last", expanding=True))
-    due = sa.and_(_waits(outbox), outbox.c.due_at <= NOW, ~_is_blocked(), ~is_left)
-    query = sa.select(outbox.c.id, outbox.c.invitation, outbox.c.domain).where(due)
-    in_order = query.order_by(outbox.c.due_at, outbox.c.id).limit(sa.bindparam("most"))
-    return in_order.with_for_update(skip_locked=True)
+    return (
+        sa.select(outbox.c.id, outbox.c.invitation, outbox.c.domain)
+        .where(
+            _waits(outbox),
+            outbox.c.due_at <= NOW,
+            ~_is_blocked(),
+            ~is_left,
+        )
+        .order_by(outbox.c.due_at, outbox.c.id)
+        .limit(sa.bindparam("most"))
+        .with_for_update(skip_locked=True)
+    )
 
 
 DUE = _due()
@@ -124,11 +132,20 @@ def _destinations() -> sa.Select[tuple[str, datetime | None]]:
     walk = least.where(beyond.c.domain > sa.bindparam("behind")).cte("walk", recursive=True)
     following = least.where(beyond.c.domain > walk.c.domain).scalar_subquery()
     walk = walk.union_all(sa.select(following).where(walk.c.domain.is_not(None)))
-    oldest = sa.select(sa.func.min(head.c.due_at, type_=head.c.due_at.type)).where(
-        _waits(head), head.c.domain == walk.c.domain, head.c.due_at <= NOW
+    oldest = (
+        sa.select(sa.func.min(head.c.due_at, type_=head.c.due_at.type))
+        .where(
+            _waits(head),
+            head.c.domain == walk.c.domain,
+            head.c.due_at <= NOW,
+        )
+        .scalar_subquery()
     )
-    there = sa.select(walk.c.domain, oldest.scalar_subquery().label("due_at"))
-    return there.where(walk.c.domain.is_not(None)).limit(DOMAINS)
+    return (
+        sa.select(walk.c.domain, oldest.label("due_at"))
+        .where(walk.c.domain.is_not(None))
+        .limit(DOMAINS)
+    )
 
 
 DESTINATIONS = _destinations()

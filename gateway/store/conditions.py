@@ -58,11 +58,14 @@ def hold(
     """Make what a gateway says be just this; what stands there already is not written again."""
     rows = connection.execute(sa.select(condition).where(condition.c.gateway == gateway)).all()
     standing = {row.subject: (row.state, row.words, row.since) for row in rows}
-    for subject in standing.keys() - {new.subject for new in now_wrong}:
+    subjects = {new.subject for new in now_wrong}
+    for subject in standing.keys() - subjects:
         clear(connection, gateway, subject)
     for new in now_wrong:
         state, words, since = standing.get(new.subject, ("", "", None))
-        if (state, words) != (new.state.value, new.words) or new.since not in (None, since):
+        is_new = (state, words) != (new.state.value, new.words)
+        is_dated_anew = new.since not in (None, since)
+        if is_new or is_dated_anew:
             report(connection, gateway, new, now)
 
 
@@ -86,13 +89,17 @@ def read(connection: Connection, now: datetime, *, but: str | None = None) -> li
 
 def forget(connection: Connection, now: datetime) -> None:
     """Delete what dead gateways and old probes said."""
-    names = connection.execute(sa.select(condition.c.gateway).distinct()).scalars().all()
+    every_gateway = sa.select(condition.c.gateway).distinct()
+    names = connection.execute(every_gateway).scalars().all()
     gone = set(names) - _living(connection, names, now) - {SITE}
     if gone:
-        connection.execute(sa.delete(condition).where(condition.c.gateway.in_(sorted(gone))))
-    connection.execute(
-        sa.delete(condition).where(condition.c.gateway == SITE, condition.c.seen <= now - SITE_LIFE)
+        of_gone = condition.c.gateway.in_(sorted(gone))
+        connection.execute(sa.delete(condition).where(of_gone))
+    of_old_probes = sa.delete(condition).where(
+        condition.c.gateway == SITE,
+        condition.c.seen <= now - SITE_LIFE,
     )
+    connection.execute(of_old_probes)
 
 
 def _living(connection: Connection, names: Sequence[str], now: datetime) -> set[str]:

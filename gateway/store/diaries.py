@@ -137,11 +137,13 @@ def holders(connection: Connection, names: Sequence[str]) -> list[Holder]:
     by_name = dict[str, Holder]()
     for kind, table in (("resource", resource), ("associate", associate)):
         prefix = f"{kind}:"
-        keys = [*names, *(name.removeprefix(prefix) for name in names if name.startswith(prefix))]
+        keys = list(names)
+        keys += (name.removeprefix(prefix) for name in names if name.startswith(prefix))
         query = sa.select(table.c.key, table.c.name).where(table.c.key.in_(keys))
         for row in connection.execute(query):
             holder = Holder(f"{kind}:{row.key}", kind, row.key, row.name)
-            by_name[row.key] = by_name[holder.who] = holder
+            by_name[row.key] = holder
+            by_name[holder.who] = holder
     return [by_name[name] for name in dict.fromkeys(names) if name in by_name]
 
 
@@ -294,8 +296,12 @@ def _concern(everybody: Collection[str]) -> sa.ColumnElement[bool]:
         kind, _, key = who.partition(":")
         keys[kind].append(key)
     row = participant.c
-    theirs = row.associate.in_(keys["associate"]) | row.resource.in_(keys["resource"])
-    takes_part = sa.exists().where(row.follow_up == follow_up.c.key, ~row.removed, theirs)
+    is_theirs = row.associate.in_(keys["associate"]) | row.resource.in_(keys["resource"])
+    takes_part = sa.exists().where(
+        row.follow_up == follow_up.c.key,
+        ~row.removed,
+        is_theirs,
+    )
     return follow_up.c.owner.in_(keys["associate"]) | takes_part
 
 
@@ -369,10 +375,13 @@ def tasks(
     """What these associates are to do in a period, by deadline; without what is private to
     others. A meeting has no deadline, whatever its record says (domain.md §2).
     """
-    record, moment = follow_up.c, follow_up.c.deadline.type
-    after, before = (sa.literal(end, moment) for end in period)
-    query = _tasks(actor, owners).where(record.deadline >= after, record.deadline < before)
-    query = query.order_by(record.deadline, record.key)
+    record = follow_up.c
+    after, before = (sa.literal(end, record.deadline.type) for end in period)
+    query = (
+        _tasks(actor, owners)
+        .where(record.deadline >= after, record.deadline < before)
+        .order_by(record.deadline, record.key)
+    )
     return [_task(row, timezone) for row in connection.execute(query)]
 
 

@@ -246,11 +246,14 @@ def names(connection: Connection, called: Collection[str]) -> dict[str, str]:
     `followups.Member.who` has them.
     """
     by_who = dict[str, str]()
-    for kind, table in (("person", person), ("associate", associate), ("resource", resource)):
-        keys = {who.partition(":")[2] for who in called if who.startswith(f"{kind}:")}
-        if keys:
-            query = sa.select(table.c.key, table.c.name).where(table.c.key.in_(keys))
-            by_who |= {f"{kind}:{row.key}": row.name for row in connection.execute(query)}
+    for table in (person, associate, resource):
+        prefix = f"{table.name}:"
+        keys = {who.removeprefix(prefix) for who in called if who.startswith(prefix)}
+        if not keys:
+            continue
+        query = sa.select(table.c.key, table.c.name).where(table.c.key.in_(keys))
+        for row in connection.execute(query):
+            by_who[prefix + row.key] = row.name
     return by_who
 
 

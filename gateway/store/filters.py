@@ -184,10 +184,11 @@ def _changed(
     """What the journal tells of since then. Few are found by the moment, many by themselves."""
     later = journal.c.at > sa.literal(since, journal.c.at.type)
     some = sa.select(sa.literal(1)).where(later).limit(FEW + 1).subquery()
-    many = connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one() > FEW
-    if many:
+    count = sa.select(sa.func.count()).select_from(some)
+    if connection.execute(count).scalar_one() > FEW:
         return sa.exists().where(named == key, later, *beyond)
-    return key.in_(sa.select(named).where(later, named.is_not(None)))
+    told_of = sa.select(named).where(later, named.is_not(None))
+    return key.in_(told_of)
 
 
 def participants(

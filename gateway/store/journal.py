@@ -103,10 +103,12 @@ def newest_of(
     if row is not None:
         query = query.where(journal.c.participant == row)
     if before is not None:
-        reached = connection.execute(sa.select(*IN_ORDER).where(journal.c.id == before)).first()
-        query = query.where(sa.tuple_(*IN_ORDER) < sa.tuple_(*(reached or (0, 0))))
-    query = query.order_by(*(column.desc() for column in IN_ORDER)).limit(limit)
-    return [_entry(entry_row) for entry_row in connection.execute(query)]
+        place_of = sa.select(*IN_ORDER).where(journal.c.id == before)
+        place = connection.execute(place_of).first() or (0, 0)
+        query = query.where(sa.tuple_(*IN_ORDER) < sa.tuple_(*place))
+    newest_first = [column.desc() for column in IN_ORDER]
+    rows = connection.execute(query.order_by(*newest_first).limit(limit))
+    return [_entry(entry_row) for entry_row in rows]
 
 
 def newest(connection: Connection) -> int:

@@ -31,10 +31,11 @@ def name(connection: Connection, kind: str, key: str) -> str:
 def keys(connection: Connection, kind: str, text: str) -> list[str]:
     """The keys of what has this key, else of what is called so; `MOST` at most."""
     table = TABLES[kind]
-    if connection.execute(sa.select(table.c.key).where(table.c.key == text)).first() is not None:
+    by_key = sa.select(table.c.key).where(table.c.key == text)
+    if connection.execute(by_key).first() is not None:
         return [text]
-    query = sa.select(table.c.key).where(table.c.name == text).order_by(table.c.key).limit(MOST)
-    return list(connection.execute(query).scalars())
+    by_name = sa.select(table.c.key).where(table.c.name == text).order_by(table.c.key).limit(MOST)
+    return list(connection.execute(by_name).scalars())
 
 
 def suggested(connection: Connection, kind: str, text: str) -> list[tuple[str, str]]:

@@ -133,12 +133,19 @@ def newest_attempt(connection: Connection) -> int:
 
 def messages(connection: Connection, after: int) -> Iterator[Message]:
     """Messages with a number above `after`."""
-    columns = inbox.c.id, inbox.c.outcome, inbox.c.arrived_at, inbox.c.recorded_at, inbox.c.folder
-    query = sa.select(*columns).where(inbox.c.id > after).order_by(inbox.c.id)
-    for rows in engine.parts(connection, query):
+    query = sa.select(
+        inbox.c.id,
+        inbox.c.outcome,
+        inbox.c.arrived_at,
+        inbox.c.recorded_at,
+        inbox.c.folder,
+    )
+    newer = query.where(inbox.c.id > after).order_by(inbox.c.id)
+    for rows in engine.parts(connection, newer):
         for row in rows:
-            waited = max(0.0, (row.recorded_at - row.arrived_at).total_seconds())
-            yield Message(row.id, row.outcome, waited if row.folder else None)
+            waited = row.recorded_at - row.arrived_at
+            seconds = max(0.0, waited.total_seconds())
+            yield Message(row.id, row.outcome, seconds if row.folder else None)
 
 
 def attempts(connection: Connection, after: int) -> Iterator[tuple[int, str]]:

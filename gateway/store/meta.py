@@ -131,11 +131,12 @@ def ask_to_read(connection: Connection, account: str, now: datetime) -> str:
 
 def asked_to_read(connection: Connection, account: str) -> str:
     """The newest such wish that has not been met; "" where there is none."""
-    keys = [f"{READ_NOW}{account}", f"{WAS_READ}{account}"]
-    rows = connection.execute(sa.select(meta.c.key, meta.c.value).where(meta.c.key.in_(keys)))
-    said: dict[str, str] = {row.key: row.value for row in rows}
-    wish = said.get(keys[0], "")
-    return "" if wish == said.get(keys[1]) else wish
+    wish_key = f"{READ_NOW}{account}"
+    met_key = f"{WAS_READ}{account}"
+    query = sa.select(meta.c.key, meta.c.value).where(meta.c.key.in_([wish_key, met_key]))
+    values: dict[str, str] = {row.key: row.value for row in connection.execute(query)}
+    wish = values.get(wish_key, "")
+    return "" if wish == values.get(met_key) else wish
 
 
 def note_read(connection: Connection, account: str, wish: str) -> None:

@@ -134,23 +134,28 @@ def grant(connection: Connection, name: str, limit: int, share: int, now: dateti
     """So much of the minute that is called `name`, as far as it is left. Nobody else takes of it
     until this transaction ends.
     """
+    minute = timedelta(seconds=MINUTE)
     _there(connection, name, ALL, MINUTE, now)
     query = sa.select(pace.c.began_at, pace.c.letters).where(*_window(name, ALL, MINUTE))
     row = connection.execute(query.with_for_update()).one()
-    goes_on = now - timedelta(seconds=MINUTE) < row.began_at <= now
-    used, began = (row.letters, row.began_at) if goes_on else (0, now)
+    used, began = 0, now
+    if now - minute < row.began_at <= now:
+        used, began = row.letters, row.began_at
     number = max(0, min(share, limit - used))
     used = _count(connection, name, ALL, MINUTE, number, now)
-    return Grant(number, used, began + timedelta(seconds=MINUTE))
+    return Grant(number, used, began + minute)
 
 
 def is_spent(connection: Connection, account: str, limits: Outbound, now: datetime) -> bool:
     """Whether the day's budget is used up."""
     if not limits.per_day:
         return False
-    day = connection.execute(sa.select(pace).where(*_window(account, ALL, DAY))).one_or_none()
-    is_running = day is not None and now - timedelta(seconds=DAY) < day.began_at <= now
-    return day is not None and is_running and day.letters >= limits.per_day
+    query = sa.select(pace).where(*_window(account, ALL, DAY))
+    day = connection.execute(query).one_or_none()
+    if day is None:
+        return False
+    is_running = now - timedelta(seconds=DAY) < day.began_at <= now
+    return bool(is_running and day.letters >= limits.per_day)
 
 
 def was_tried(connection: Connection, account: str, since: datetime) -> bool:

@@ -33,7 +33,10 @@ def of(connection: Connection, key: str) -> Parties | None:
         key,
         row.owner or "",
         row.assigned_by or "",
-        any(one.associate == row.owner and one.reply == Reply.ACCEPTED for one in rows),
+        any(
+            participant_row.associate == row.owner and participant_row.reply == Reply.ACCEPTED
+            for participant_row in rows
+        ),
         bool(row.private),
-        frozenset(one.associate for one in rows),
+        frozenset(participant_row.associate for participant_row in rows),
     )

@@ -89,14 +89,18 @@ def find(connection: Connection, name: str) -> Person | None:
         lowered = sa.func.lower(person_email.c.address) == name.lower()
         person_row = connection.execute(query.where(lowered)).first()
     key = person_row[0] if person_row is not None else ""
-    addresses = {name.lower()} if "@" in name else set[str]()
+    spellings = {name} if "@" in name else set[str]()
     if key:
-        of_person = sa.select(person_email.c.address).where(person_email.c.person == key)
-        addresses |= {spelling.lower() for spelling in connection.execute(of_person).scalars()}
+        own = sa.select(person_email.c.address).where(person_email.c.person == key)
         learned = sa.select(known_address.c.address).where(known_address.c.person == key)
-        addresses |= {spelling.lower() for spelling in connection.execute(learned).scalars()}
-    theirs = sa.or_(participant.c.person == key, sa.func.lower(participant.c.email).in_(addresses))
-    rows = set(connection.execute(sa.select(participant.c.id).where(theirs)).scalars())
+        spellings.update(connection.execute(own).scalars())
+        spellings.update(connection.execute(learned).scalars())
+    addresses = {spelling.lower() for spelling in spellings}
+    is_theirs = sa.or_(
+        participant.c.person == key,
+        sa.func.lower(participant.c.email).in_(addresses),
+    )
+    rows = set(connection.execute(sa.select(participant.c.id).where(is_theirs)).scalars())
     # Rows that were deleted are known by where their letters went. The addresses are not: a row may
     # have been somebody else's before.
     is_there = sa.exists().where(participant.c.id == invitation.c.participant)
@@ -207,10 +211,20 @@ def _out_of_history(
     messages: Collection[int],
     taken: Counter[str],
 ) -> None:
-    said = {"from_address": "", "subject": "", "detail": "{}", "reason": ERASED, "raw": None}
+    said = {
+        "from_address": "",
+        "subject": "",
+        "detail": "{}",
+        "reason": ERASED,
+        "raw": None,
+    }
     _update(connection, inbox.c.id, messages, said, taken)
-    of_rows, of_messages = journal.c.participant, journal.c.message
-    about = _numbers(connection, journal, (of_rows, subject.rows), (of_messages, messages))
+    about = _numbers(
+        connection,
+        journal,
+        (journal.c.participant, subject.rows),
+        (journal.c.message, messages),
+    )
     _update(connection, journal.c.id, about, {"by": "", "detail": ""}, taken)
     _update(connection, journal.c.who, subject.who, {"who": f"person:{name}"}, taken)
     _update(connection, decision.c.participant, subject.rows, {"detail": "{}"}, taken)

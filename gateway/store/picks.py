@@ -74,9 +74,8 @@ def groups(connection: Connection, source: str) -> list[Pick]:
     column, table, kind, _ = GROUPS[source]
     names = {row.key: row.name for row in connection.execute(sa.select(table))}
     keys = connection.execute(sa.select(column).where(column != "").distinct()).scalars()
-    names_by_key = {key: names.get(key) or key for key in {*keys, *names}}
-    ordered = sorted(names_by_key.items(), key=lambda entry: entry[1])
-    return [Pick(f"{kind}:{key}", name) for key, name in ordered]
+    groups = [Pick(f"{kind}:{key}", names.get(key) or key) for key in {*keys, *names}]
+    return sorted(groups, key=lambda group: group.name)
 
 
 def listed(connection: Connection, source: str, query: str, group: str = "") -> list[Pick]:

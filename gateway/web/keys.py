@@ -23,8 +23,9 @@ def path(*steps: str, **query: str) -> str:
     odd = [step for step in steps if not PLAIN.fullmatch(step)]
     assert len(odd) < 2, "one key in an address"
     there = "".join(f"/{NAMED if step in odd else step}" for step in steps)
-    said = ({"key": odd[0]} if odd else {}) | query
-    return f"{there}?{urlencode(said)}" if said else there
+    if odd:
+        query = {"key": odd[0]} | query
+    return f"{there}?{urlencode(query)}" if query else there
 
 
 async def _key(

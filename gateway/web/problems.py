@@ -179,11 +179,16 @@ def _invalid(error: RequestValidationError) -> ProblemDetails:
     faults = error.errors()
     if any(fault["type"] == "json_invalid" for fault in faults):
         return ProblemDetails(HTTPStatus.BAD_REQUEST, f"not JSON: {faults[0]['ctx']['error']}")
-    reasons = [(fault["loc"], load_format.reason(fault)) for fault in faults[:MOST_ERRORS]]
-    lines = [f"{load_format.path(loc[1:]) or loc[0]}: {reason}" for loc, reason in reasons]
-    named = [(str((loc[1:] or loc)[-1]), reason) for loc, reason in reasons]
-    errors = [_place(loc, reason) for loc, reason in reasons]
-    return ProblemDetails(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(lines), errors, places=named)
+    lines, named, errors = [], [], []
+    for fault in faults[:MOST_ERRORS]:
+        steps = fault["loc"]
+        reason = load_format.reason(fault)
+        inner = steps[1:]
+        lines.append(f"{load_format.path(inner) or steps[0]}: {reason}")
+        named.append((str((inner or steps)[-1]), reason))
+        errors.append(_place(steps, reason))
+    words = "; ".join(lines)
+    return ProblemDetails(HTTPStatus.UNPROCESSABLE_ENTITY, words, errors, places=named)
 
 
 def _place(loc: Steps, reason: str) -> dict[str, str]:

@@ -157,7 +157,9 @@ async def everybody(asked: Pages) -> Response:
         last = str(after[0]) if after else ""
         rows = stored.every(desk.connection, last, asked.limit + 1)
         shown = [users.shown(user) for user in rows[: asked.limit]]
-        return Listing(shown, (shown[-1]["name"],) if len(rows) > asked.limit else None)
+        if len(rows) <= asked.limit:
+            return Listing(shown, None)
+        return Listing(shown, (shown[-1]["name"],))
 
     return await asked.read(look)
 

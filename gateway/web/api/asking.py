@@ -150,10 +150,14 @@ class Asking:
     def _perform(self, command: Callable[[Desk], Json | Made]) -> Response:
         with self.site.store.write(keep=not self.dry_run) as connection:
             desk = self._desk(connection)
-            earlier = self._known(connection, desk) if self.key and not self.dry_run else None
+            earlier = None
+            if self.key and not self.dry_run:
+                earlier = self._known(connection, desk)
             answer = earlier or self._carry_out(desk, command)
-        repeated = {} if earlier is None else {"Idempotent-Replayed": "true"}
-        return _answer(answer.status, answer.text, {**answer.headers, **repeated})
+        headers = dict(answer.headers)
+        if earlier is not None:
+            headers["Idempotent-Replayed"] = "true"
+        return _answer(answer.status, answer.text, headers)
 
     def _carry_out(self, desk: Desk, command: Callable[[Desk], Json | Made]) -> requests.Answer:
         outcome = desks.carry_out(desk, command)

@@ -412,8 +412,12 @@ def _matched(desk: Desk, key: str) -> Json:
 
 def _changes(desk: Desk, key: str, said: Split) -> dict[str, Any]:
     """The columns that are another from then on."""
-    texts = {"title": said.title, "location": said.location, "agenda": said.agenda}
-    changes: dict[str, Any] = {**texts, "rrule": said.rrule}
+    changes: dict[str, Any] = {
+        "title": said.title,
+        "location": said.location,
+        "agenda": said.agenda,
+        "rrule": said.rrule,
+    }
     whole = series.of(desk.connection, key, desk.settings)
     for column, field, text in (("start_at", "start", said.start), ("end_at", "end", said.end)):
         if text is not None:

@@ -173,12 +173,15 @@ async def every(asked: Pages, follow_up: FollowUp = None) -> Response:
     """Messages that wait for a person, oldest first"""
 
     def look(desk: Desk) -> Listing:
-        position = asked.position(str, int)
-        after = (cursors.instant(position[0]), int(position[1])) if position else None
+        after = None
+        if position := asked.position(str, int):
+            at, number = position
+            after = cursors.instant(at), int(number)
         waiting = reviewing.waiting(desk, after, asked.limit + 1, follow_up)
         page = waiting[: asked.limit]
-        more = len(waiting) > asked.limit
-        last = (codec.moment(page[-1].arrived), page[-1].number) if more else None
+        last = None
+        if len(waiting) > asked.limit:
+            last = codec.moment(page[-1].arrived), page[-1].number
         return Listing(reviewing.shown(desk, page), last)
 
     return await asked.read(look)

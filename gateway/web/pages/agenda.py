@@ -192,9 +192,10 @@ def _day(day: date, items: list[Item]) -> Day:
     ordered = sorted(items, key=lambda item: (item.begin, -item.end, item.entry.title))
     timed = [item for item in ordered if not item.whole_day]
     places = grid.placed([(item.begin, item.end) for item in timed])
-    put = tuple(replace(item, place=place) for item, place in zip(timed, places, strict=True))
+    put = [replace(item, place=place) for item, place in zip(timed, places, strict=True)]
+    whole = [item for item in ordered if item.whole_day]
     lanes = max((place.lanes for place in places), default=1)
-    return Day(day, tuple(item for item in ordered if item.whole_day), put, lanes)
+    return Day(day, tuple(whole), tuple(put), lanes)
 
 
 def _item(here: Visit, entry: Entry, day: date) -> Item:

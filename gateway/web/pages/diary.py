@@ -96,10 +96,12 @@ async def drop(here: Visiting, at: Looking, name: Annotated[str, Form()]) -> Res
 def _saved(desk: Desk, at: Look, people: People) -> list[tuple[str, str]]:
     """The saved groups, each with its address; without who is gone."""
     there = {who for listed in people.values() for who, _ in listed}
-    views = [
-        (view.name, [who for who in view.whose if who in there]) for view in diary_views.every(desk)
-    ]
-    return [(name, at.of(*whose).to("group")) for name, whose in views if whose]
+    saved = list[tuple[str, str]]()
+    for view in diary_views.every(desk):
+        whose = [who for who in view.whose if who in there]
+        if whose:
+            saved.append((view.name, at.of(*whose).to("group")))
+    return saved
 
 
 def _people(desk: Desk) -> People:
@@ -119,13 +121,17 @@ def _people(desk: Desk) -> People:
 def _facts(here: Visit, desk: Desk, at: Look) -> Facts:
     """What the view shows."""
     first, number = _period(here, at)
-    period = agenda.midnight(here, first), agenda.midnight(here, first + timedelta(days=number))
-    is_now = period[0] <= here.now < period[1]
-    several = diaries.of(desk, at.whose, period, cancelled=True, overdue=is_now) if at.whose else []
+    begin = agenda.midnight(here, first)
+    end = agenda.midnight(here, first + timedelta(days=number))
+    is_now = begin <= here.now < end
+    several = list[diaries.Diary]()
+    if at.whose:
+        several = diaries.of(desk, at.whose, (begin, end), cancelled=True, overdue=is_now)
     answers = agenda.answers(here, desk, several)
     at = at.of(*(diary.holder.who for diary in several))
     views = [(view, here.texts.gettext(word)) for view, word in VIEWS.items()]
-    head = {"at": at, "several": len(several) > 1, **_heading(here, at, first, number)}
+    heading = _heading(here, at, first, number)
+    head = {"at": at, "several": len(several) > 1, **heading}
     facts = {"tasks": agenda.due(here, several), "answers": answers}
     facts |= SHOWN[at.view](here, at, several, first, number)
     digests = _digests(here, head, facts)

@@ -91,8 +91,10 @@ def _names(desk: Desk, others: Sequence[str]) -> Options:
     """Those of the house that are to take part in a new follow-up, as the form has them."""
     if not others:
         return []
-    names = {f"associate:{key}": name for key, name in cards.associates(desk.connection).items()}
-    names |= {f"resource:{key}": name for key, name in cards.resources(desk.connection).items()}
+    associates = cards.associates(desk.connection)
+    resources = cards.resources(desk.connection)
+    names = {f"associate:{key}": name for key, name in associates.items()}
+    names |= {f"resource:{key}": name for key, name in resources.items()}
     return [(other, names[other]) for other in dict.fromkeys(others) if other in names]
 
 

@@ -274,12 +274,16 @@ def _people(here: Visit, desk: Desk, key: str, number: int) -> Facts:
 
 def _digests(here: Visit, facts: Facts) -> exchange.Digests:
     """Of the sum and of each row; around them, of everything else."""
-    page, beside, waits = facts["page"], facts["beside"], facts["waiting"]
-    rows = [(row.id, (row, beside[row.id], waits.get(row.id))) for row in page.rows]
+    page = facts["page"]
+    beside = facts["beside"]
+    waits = facts["waiting"]
+    rows = list[tuple[str | int, object]]([("sum", facts["sum"])])
+    for row in page.rows:
+        rows.append((row.id, (row, beside[row.id], waits.get(row.id))))
     others = {name: fact for name, fact in facts.items() if name not in BY_ROW}
     record = replace(facts["view"], participants=None, **UNSEEN)
     around = (here.today, record, page.first, page.count, waits.get(0), others)
-    return exchange.digests(around, [("sum", facts["sum"]), *rows])
+    return exchange.digests(around, rows)
 
 
 def _rows(number: int) -> Callable[[Visit, Desk, shapes.FollowUp], Facts]:
@@ -299,10 +303,13 @@ def _rows(number: int) -> Callable[[Visit, Desk, shapes.FollowUp], Facts]:
 def _page(view: shapes.FollowUp, number: int) -> Page:
     people = view.participants or ()
     first = (number - 1) * ROWS
-    earlier = path("follow-ups", view.key, page=str(number - 1)) if first else ""
-    more = first + ROWS < len(people)
-    later = path("follow-ups", view.key, page=str(number + 1)) if more else ""
-    return Page(people[first : first + ROWS], first + 1, len(people), earlier, later)
+    end = first + ROWS
+    earlier = later = ""
+    if first:
+        earlier = path("follow-ups", view.key, page=str(number - 1))
+    if end < len(people):
+        later = path("follow-ups", view.key, page=str(number + 1))
+    return Page(people[first:end], first + 1, len(people), earlier, later)
 
 
 def _all_letters(view: shapes.FollowUp) -> bool:

@@ -137,12 +137,22 @@ def times_at_first(here: Visit) -> dict[str, str]:
 
 def values(here: Visit, shown: shapes.FollowUp) -> dict[str, str]:
     texts = {name: str(getattr(shown, name) or "") for name in TEXTS}
-    times = {"start": shown.start, "end": shown.end, "deadline": shown.deadline}
-    alarm = "" if shown.alarm_minutes is None else str(shown.alarm_minutes)
-    flags = {name: "yes" if getattr(shown, name) else "" for name in ("private", "all_day")}
-    free = {"free": "yes" if shown.availability == "free" else ""}
-    written = {name: local(here, value) for name, value in times.items()}
-    return {**texts, **written, **flags, **free, "kind": shown.kind.value, "alarm": alarm}
+    return {
+        **texts,
+        "start": local(here, shown.start),
+        "end": local(here, shown.end),
+        "deadline": local(here, shown.deadline),
+        "private": _tick(shown.private),
+        "all_day": _tick(shown.all_day),
+        "free": _tick(shown.availability == "free"),
+        "kind": shown.kind.value,
+        "alarm": "" if shown.alarm_minutes is None else str(shown.alarm_minutes),
+    }
+
+
+def _tick(is_set: bool) -> str:
+    """A box as forms have it."""
+    return "yes" if is_set else ""
 
 
 def local(here: Visit, moment: Any) -> str:

@@ -64,13 +64,15 @@ def drawn(span: Minutes) -> Minutes:
 def placed(spans: Sequence[Minutes]) -> list[Place]:
     """A place for each span, in their order."""
     boxes = [drawn(span) for span in spans]
-    order = sorted(range(len(boxes)), key=lambda number: (boxes[number][0], -boxes[number][1]))
+    numbers = range(len(boxes))
+    order = sorted(numbers, key=lambda number: (boxes[number][0], -boxes[number][1]))
     places: dict[int, Place] = {}
     for cluster in _clusters(order, boxes):
         lanes = _lanes(cluster, boxes)
         width = max(lanes.values()) + 1
-        places |= {number: Place(*boxes[number], lane, width) for number, lane in lanes.items()}
-    return [places[number] for number in range(len(boxes))]
+        for number, lane in lanes.items():
+            places[number] = Place(*boxes[number], lane, width)
+    return [places[number] for number in numbers]
 
 
 def _clusters(order: Iterable[int], boxes: Sequence[Minutes]) -> list[list[int]]:

@@ -50,13 +50,22 @@ def read(rrule: str, start: date, zone: str = "UTC") -> Choice:
     said = grammar.parts(rrule)
     if not said:
         return Choice(Pattern.NONE)
-    count, until = said.get("COUNT", ""), said.get("UNTIL", "")
-    ends = (int(count) if count.isdigit() else None, _day(until, zone) if until else None)
     pattern = _pattern(said, start)
-    every = int(said.get("INTERVAL", "1")) if said.get("INTERVAL", "1").isdigit() else 1
-    days = tuple(said.get("BYDAY", WEEKDAYS[start.weekday()]).split(","))
-    weekly_days = days if pattern is Pattern.WEEKLY else ()
-    return Choice(pattern, every, weekly_days, *ends, rrule if pattern is Pattern.OTHER else "")
+    interval = said.get("INTERVAL", "")
+    every = int(interval) if interval.isdigit() else 1
+    days: tuple[str, ...] = ()
+    if pattern is Pattern.WEEKLY:
+        days = tuple(said.get("BYDAY", WEEKDAYS[start.weekday()]).split(","))
+    count = said.get("COUNT", "")
+    until = said.get("UNTIL", "")
+    return Choice(
+        pattern,
+        every,
+        days,
+        int(count) if count.isdigit() else None,
+        _day(until, zone) if until else None,
+        rrule if pattern is Pattern.OTHER else "",
+    )
 
 
 def _pattern(said: Mapping[str, str], start: date) -> Pattern:

@@ -93,8 +93,10 @@ def _which(here: Visit, desk: Desk, key: str, *, off: bool) -> list[Field]:
     if not timing.is_series(forms.view(here, desk, key)):
         return []
     listed = [date for date in timing.dates(here, desk, key) if date.cancelled is off]
-    options = [(ALL, here.texts.gettext("The whole series")), *timing.offered(here, listed)]
-    return [Field("date", marked("What"), "choice", options[1:] if off else options)]
+    options = list(timing.offered(here, listed))
+    if not off:
+        options.insert(0, (ALL, here.texts.gettext("The whole series")))
+    return [Field("date", marked("What"), "choice", options)]
 
 
 def _complete(here: Visit, key: str) -> Dialog:

@@ -3,6 +3,7 @@ single dates; stopping a series, and going on as another one (domain.md §6).
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -142,10 +143,13 @@ def _move(here: Visit, key: str) -> Dialog:
         }
 
     def command(desk: Desk, said: Filled) -> str:
-        names = {THIS: "instance", SINCE: "since"}
-        of = {names[said["scope"]]: said["date"]} if said["scope"] in names else {}
-        begins, ends = _moment(here, desk, key, said["start"]), said["end"]
-        when = moving.When(begins, _moment(here, desk, key, ends) if ends else "", **of)
+        begin = _moment(here, desk, key, said["start"])
+        end = _moment(here, desk, key, said["end"]) if said["end"] else ""
+        when = moving.When(begin, end)
+        if said["scope"] == THIS:
+            when = replace(when, instance=said["date"])
+        elif said["scope"] == SINCE:
+            when = replace(when, since=said["date"])
         return path("follow-ups", moving.reschedule(desk, key, when))
 
     return Dialog(key, ask, command, "moved", start)
