@@ -69,8 +69,8 @@ class TokenMissing(GatewayError):
 
 
 def every(settings: Settings) -> dict[str, Account]:
-    """Every account of which anything is said, by name; the plain sections are the account
-    `default` (contract.md §2).
+    """Every account that anything is said of, by name; the plain sections are the account `default`
+    (contract.md §2).
     """
     plain = Account(
         mail=settings.mail, smtp=settings.smtp, imap=settings.imap, oauth=settings.oauth
@@ -97,7 +97,7 @@ def mailboxes(settings: Settings) -> tuple[str, ...]:
 
 
 def choose(accounts: Mapping[str, Account], owner: str, group: str) -> str:
-    """The account of a follow-up: by owner, else by his group, else `default`. "" where none of
+    """The account of a follow-up: by owner, else by their group, else `default`. "" where none of
     these is configured.
     """
     by_owner = (name for name, account in accounts.items() if owner and owner in account.owners)

@@ -35,9 +35,9 @@ def _with(column: sa.ColumnElement[str | None], key: str) -> sa.Select[tuple[str
 def _of_company(key: str) -> list[sa.Select[tuple[str]]]:
     """Its own, and those of its people."""
     people = sa.select(person.c.key).where(person.c.company == key)
-    theirs = sa.select(follow_up.c.key).where(follow_up.c.person.in_(people))
+    of_people = sa.select(follow_up.c.key).where(follow_up.c.person.in_(people))
     invited = sa.select(participant.c.follow_up).where(participant.c.person.in_(people))
-    return [_with(follow_up.c.company, key), theirs, invited.where(~participant.c.removed)]
+    return [_with(follow_up.c.company, key), of_people, invited.where(~participant.c.removed)]
 
 
 def _of_person(key: str) -> list[sa.Select[tuple[str]]]:

@@ -271,10 +271,10 @@ def _refused_dates(
     times = _times(connection, {row.key for row in rows}, since)
     declined_dates = list[Refusal]()
     for row in rows:
-        for date, said in standings.get(row.id, {}).items():
+        for date, answer in standings.get(row.id, {}).items():
             when = times.get((row.key, codec.moment(date)))
-            if said.reply in NOT_COMING and when is not None:
-                refusal = _refusal(row, said)
+            if answer.reply in NOT_COMING and when is not None:
+                refusal = _refusal(row, answer)
                 declined_dates.append(replace(refusal, instance=date, start=when[0], end=when[1]))
     return declined_dates
 
@@ -293,9 +293,9 @@ def _times(
     return {(row.follow_up, row.instance): (row.start_at, row.end_at) for row in rows}
 
 
-def _refusal(row: Any, said: Standing) -> Refusal:
+def _refusal(row: Any, answer: Standing) -> Refusal:
     name = row.name or row.person_name or row.associate_name or row.email or ""
-    return Refusal(row, followups.role(row), said, name)
+    return Refusal(row, followups.role(row), answer, name)
 
 
 def _is_over(row: Any, since: datetime) -> bool:
@@ -306,7 +306,7 @@ def _is_over(row: Any, since: datetime) -> bool:
 def _own_ahead(connection: Connection, who: str, since: datetime) -> set[str]:
     """Follow-ups that an associate owns or has assigned, and that are not over."""
     entry, record = diary_entry.c, follow_up.c
-    mine = sa.or_(record.owner == who, record.assigned_by == who)
+    is_own = sa.or_(record.owner == who, record.assigned_by == who)
     in_diary = (
         sa.select(entry.follow_up)
         .where(
@@ -323,6 +323,6 @@ def _own_ahead(connection: Connection, who: str, since: datetime) -> set[str]:
     )
     keys = {*connection.execute(assigned).scalars(), *connection.execute(planned).scalars()}
     near = sorted(connection.execute(in_diary).scalars())
-    own = sa.select(record.key).where(mine)
+    own = sa.select(record.key).where(is_own)
     keys |= {row["key"] for row in chunks.rows(connection, own, record.key, near)}
     return keys

@@ -83,9 +83,9 @@ def count(connection: Connection, numbers: Collection[int], at: datetime) -> Non
 
 def changes(connection: Connection, first: datetime, last: datetime) -> list[tuple[str, datetime]]:
     """Follow-ups that owe, or owed, letters that count, and when each was changed."""
-    gone = (LetterState.SUPERSEDED, LetterState.DROPPED)
+    never_sent = (LetterState.SUPERSEDED, LetterState.DROPPED)
     query = sa.select(letters.c.follow_up, letters.c.changed_at).where(
-        _is_changed(first, last), letters.c.state.not_in(gone)
+        _is_changed(first, last), letters.c.state.not_in(never_sent)
     )
     return [(row.follow_up, row.changed_at) for row in connection.execute(query.distinct())]
 
@@ -258,7 +258,7 @@ def forget(connection: Connection, key: str) -> None:
 
 
 def remembering(connection: Connection, keys: Collection[str]) -> set[str]:
-    """Those of these follow-ups that something is remembered of which could be put back."""
+    """Those of these follow-ups whose answers are remembered and could be put back."""
     query = (
         sa.select(participant.c.follow_up)
         .join(former_standing, former_standing.c.participant == participant.c.id)

@@ -226,8 +226,8 @@ def found(
     connection: Connection, holder: str, in_hand: Collection[int], now: datetime
 ) -> list[Queued]:
     """What this gateway claimed and has not in hand."""
-    mine = sa.and_(stands(outbox, LetterState.SENDING), outbox.c.claimed_by == holder)
-    rows = connection.execute(sa.select(outbox).where(mine).order_by(outbox.c.id)).all()
+    claimed = sa.and_(stands(outbox, LetterState.SENDING), outbox.c.claimed_by == holder)
+    rows = connection.execute(sa.select(outbox).where(claimed).order_by(outbox.c.id)).all()
     letters = queued(connection, [row for row in rows if row.id not in in_hand])
     return _with_answers(connection, letters, now)
 
@@ -260,15 +260,15 @@ def _choose(
     if most < 1 or not room.each:
         return []
     facts = {"account": account, "now": now, "last": list(last)}
-    chosen, taken = list[int](), Counter[str]()
+    chosen, by_domain = list[int](), Counter[str]()
 
     def add(rows: Sequence[Row[tuple[int, int, str]]]) -> None:
         # What is being planned is left for later.
         free = invitations.lock(connection, [row.invitation for row in rows], wait=False)
         for row in rows:
-            has_room = len(chosen) < most and taken[row.domain] < room.of(row.domain)
+            has_room = len(chosen) < most and by_domain[row.domain] < room.of(row.domain)
             if has_room and row.invitation in free and row.id not in chosen:
-                taken[row.domain] += 1
+                by_domain[row.domain] += 1
                 chosen.append(row.id)
 
     oldest = connection.execute(DUE, {**facts, "most": most}).all()
@@ -276,7 +276,7 @@ def _choose(
     if len(oldest) < most:
         return chosen
     for domain in _destined(connection, account, now) if len(chosen) < most else ():
-        if len(chosen) < most and taken[domain] < room.of(domain):
+        if len(chosen) < most and by_domain[domain] < room.of(domain):
             there = {**facts, "domain": domain, "most": min(most, room.of(domain))}
             add(connection.execute(DUE_TO, there).all())
     return chosen
@@ -317,11 +317,11 @@ def settle(
         values = _values(settlement, now)
         letters = [other.letter for other in alike]
         update = _settling(tuple(values), counts=settlement.counts)
-        for mine in connection.execute(update, {**values, "numbers": letters, "holder": holder}):
-            ours.add(mine.id)
-            text = may_hold.get(mine.invitation, "")
-            if (facts := _facts(connection, settlement, mine, text, now)) is not None:
-                by_facts.setdefault(facts, []).append(mine.invitation)
+        for row in connection.execute(update, {**values, "numbers": letters, "holder": holder}):
+            ours.add(row.id)
+            text = may_hold.get(row.invitation, "")
+            if (facts := _facts(connection, settlement, row, text, now)) is not None:
+                by_facts.setdefault(facts, []).append(row.invitation)
     for facts, about in by_facts.items():
         values = {f"new_{name}": value for name, value in facts}
         update = _saying(tuple(name for name, _ in facts))
@@ -362,10 +362,10 @@ def _settling(parameters: tuple[str, ...], *, counts: bool) -> sa.Update:
     values = _bound(columns)
     if counts:
         values["tries"] = outbox.c.tries + 1
-    mine = outbox.c.claimed_by == sa.bindparam("holder")
+    is_ours = outbox.c.claimed_by == sa.bindparam("holder")
     return (
         sa.update(outbox)
-        .where(outbox.c.id.in_(NUMBERS), stands(outbox, LetterState.SENDING), mine)
+        .where(outbox.c.id.in_(NUMBERS), stands(outbox, LetterState.SENDING), is_ours)
         .values(claimed_by=None, **values)
         .returning(*SETTLED)
     )
@@ -412,20 +412,20 @@ def _alike(settlements: Sequence[Settlement]) -> Iterable[list[Settlement]]:
 def _facts(
     connection: Connection,
     settlement: Settlement,
-    mine: Row[tuple[object, ...]],
+    row: Row[tuple[object, ...]],
     text: str,
     now: datetime,
 ) -> _Facts | None:
     """What the invitation of a settled letter says from now on; None: it is as it was."""
-    planned = mine.method in PLANNED
+    planned = row.method in PLANNED
     if not planned and (
-        mine.method == Method.NONE
+        row.method == Method.NONE
         or settlement.delivery not in (Delivery.SENT, Delivery.UNDELIVERABLE)
     ):
         return None
     facts: dict[str, object] = {"delivery": settlement.delivery, "delivery_text": settlement.note}
     if planned:
-        facts |= doubts.settled(connection, mine, settlement.arrived, text, now)
+        facts |= doubts.settled(connection, row, settlement.arrived, text, now)
     if settlement.state is LetterState.REFUSED:
         facts["refused"] = True
     elif settlement.arrived is not False:

@@ -145,7 +145,7 @@ def parse_effect(text: str) -> Effect | None:
     """The inverse of `effect`; None for ""."""
     if not text:
         return None
-    said: dict[str, Any] = json.loads(text)
+    texts: dict[str, Any] = json.loads(text)
     read: dict[str, Callable[[Any], Any]] = {
         "instance": parse_moment,
         "reply": Reply,
@@ -153,7 +153,7 @@ def parse_effect(text: str) -> Effect | None:
         "arrived": parse_moment,
         "channel": Channel,
     }
-    return Effect(**{name: read.get(name, _as_it_is)(fact) for name, fact in said.items()})
+    return Effect(**{name: read.get(name, _as_it_is)(fact) for name, fact in texts.items()})
 
 
 def _as_it_is(fact: Any) -> Any:
@@ -170,10 +170,10 @@ def parse_remarks(text: str) -> Remarks:
     """The inverse of `remarks`.
     Raises `StoreError` when the text was written by a newer program.
     """
-    said: dict[str, Any] = json.loads(text)
-    if not said:
+    texts: dict[str, Any] = json.loads(text)
+    if not texts:
         return NO_REMARKS
-    if unknown := said.keys() - {field.name for field in fields(Remarks)}:
+    if unknown := texts.keys() - {field.name for field in fields(Remarks)}:
         raise StoreError(
             "a letter in the store says what this program does not know:"
             f" {', '.join(sorted(unknown))}"
@@ -188,7 +188,7 @@ def parse_remarks(text: str) -> Remarks:
         "row": _guest,
         "date_replies": _replies,
     }
-    return Remarks(**{name: read.get(name, str)(fact) for name, fact in said.items()})
+    return Remarks(**{name: read.get(name, str)(fact) for name, fact in texts.items()})
 
 
 def _guest(facts: dict[str, Any]) -> Guest:

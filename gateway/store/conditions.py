@@ -91,9 +91,9 @@ def forget(connection: Connection, now: datetime) -> None:
     """Delete what dead gateways and old probes said."""
     every_gateway = sa.select(condition.c.gateway).distinct()
     names = connection.execute(every_gateway).scalars().all()
-    gone = set(names) - _living(connection, names, now) - {SITE}
-    if gone:
-        of_gone = condition.c.gateway.in_(sorted(gone))
+    dead = set(names) - _living(connection, names, now) - {SITE}
+    if dead:
+        of_gone = condition.c.gateway.in_(sorted(dead))
         connection.execute(sa.delete(condition).where(of_gone))
     of_old_probes = sa.delete(condition).where(
         condition.c.gateway == SITE,

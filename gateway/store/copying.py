@@ -144,10 +144,10 @@ def _last(connection: Connection, column: sa.Column[int]) -> int:
     there = connection.execute(sa.select(sa.func.max(column))).scalar() or 0
     if connection.dialect.name == "sqlite":
         query = sa.text("SELECT max(seq) FROM sqlite_sequence WHERE name = :name")
-        given = connection.execute(query, {"name": column.table.name}).scalar()
+        last = connection.execute(query, {"name": column.table.name}).scalar()
     else:
         query = sa.text("SELECT pg_sequence_last_value(CAST(:name AS regclass))")
         named = sa.func.pg_get_serial_sequence(column.table.name, column.name)
         sequence = connection.execute(sa.select(named)).scalar_one()
-        given = connection.execute(query, {"name": sequence}).scalar()
-    return max(there, given or 0)
+        last = connection.execute(query, {"name": sequence}).scalar()
+    return max(there, last or 0)

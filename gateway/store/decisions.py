@@ -149,8 +149,8 @@ def close_declines(connection: Connection, participant: int, by: str, at: dateti
 
 def give(connection: Connection, number: int, associate: str) -> None:
     """An open decision is for somebody else now."""
-    mine = decision.c.id == number
-    connection.execute(sa.update(decision).where(mine, OPEN).values(associate=associate))
+    is_it = decision.c.id == number
+    connection.execute(sa.update(decision).where(is_it, OPEN).values(associate=associate))
 
 
 def get(connection: Connection, number: int, *, lock: bool = False) -> Decision | None:
@@ -231,11 +231,11 @@ def _selected(query: Any, selection: Filter) -> Any:
     query = query.where(OPEN)
     administrators = decision.c.associate == decisions.ADMINISTRATORS
     if selection.associate is not None:
-        theirs = {
+        deciders = {
             selection.associate,
             *([decisions.ADMINISTRATORS] if selection.administrators else []),
         }
-        query = query.where(decision.c.associate.in_(theirs))
+        query = query.where(decision.c.associate.in_(deciders))
     elif not selection.administrators:
         query = query.where(~(administrators & decision.c.kind.in_(_of_administrators())))
     if selection.kinds:

@@ -233,12 +233,12 @@ def _expanded(
 
 def occupied(diary_entries: Iterable[Kept], *, without: str = "") -> dict[str, list[Span]]:
     """By diary: the times that are taken. `without`: by a follow-up that does not count."""
-    taken: dict[str, list[Span]] = {}
+    spans: dict[str, list[Span]] = {}
     for stored in diary_entries:
         entry = stored.entry
         if entry.busy and entry.follow_up != without:
-            taken.setdefault(entry.who, []).append((entry.start, entry.end))
-    return taken
+            spans.setdefault(entry.who, []).append((entry.start, entry.end))
+    return spans
 
 
 def lines(connection: Connection, actor: Actor, diary_entries: Sequence[Kept]) -> list[Line]:

@@ -289,16 +289,16 @@ def collisions(connection: Connection, numbers: Collection[int]) -> list[tuple[i
 
 def _collisions(connection: Connection, numbers: Sequence[int]) -> list[sa.Select[Any]]:
     """By two indexes: what is short by its start, what lasts by its end."""
-    mine, other = diary_entry.c, _OTHER.c
-    both_last = mine.start_at < mine.end_at, other.start_at < other.end_at
-    overlap = other.start_at < mine.end_at, other.end_at > mine.start_at
+    own, other = diary_entry.c, _OTHER.c
+    both_last = own.start_at < own.end_at, other.start_at < other.end_at
+    overlap = other.start_at < own.end_at, other.end_at > own.start_at
     clash = (
-        sa.select(mine.id, other.id)
-        .join(_OTHER, other.who == mine.who)
-        .where(mine.id.in_(numbers), mine.busy, other.busy, other.follow_up != mine.follow_up)
+        sa.select(own.id, other.id)
+        .join(_OTHER, other.who == own.who)
+        .where(own.id.in_(numbers), own.busy, other.busy, other.follow_up != own.follow_up)
         .where(*overlap, *both_last)
     )
-    shortly_before = _before(connection, mine.start_at)
+    shortly_before = _before(connection, own.start_at)
     return [
         clash.where(other.start_at >= shortly_before),
         clash.where(_LASTING, other.start_at < shortly_before),
@@ -330,8 +330,10 @@ def flag(connection: Connection, conflict: Mapping[int, bool]) -> set[str]:
 def flag_rows(connection: Connection, numbers: Collection[int]) -> set[str]:
     """The same for participants: theirs is a conflict on any date."""
     passed_over = set[str]()
-    mine = sa.exists().where(diary_entry.c.participant == participant.c.id, diary_entry.c.conflict)
-    differs = participant.c.conflict != mine
+    has_conflict = sa.exists().where(
+        diary_entry.c.participant == participant.c.id, diary_entry.c.conflict
+    )
+    differs = participant.c.conflict != has_conflict
     for part in chunks.parts(numbers, PART):
         free, others = _at_hand(connection, participant, [differs], part)
         passed_over |= others

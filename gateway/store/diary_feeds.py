@@ -53,8 +53,8 @@ def find(connection: Connection, secret: str) -> Link | None:
 
 
 def note_use(connection: Connection, link: Link, now: datetime) -> None:
-    theirs = diary_feed.c.user == link.user, diary_feed.c.created_at == link.created_at
-    connection.execute(sa.update(diary_feed).where(*theirs).values(used_at=now))
+    is_link = diary_feed.c.user == link.user, diary_feed.c.created_at == link.created_at
+    connection.execute(sa.update(diary_feed).where(*is_link).values(used_at=now))
 
 
 def _link(connection: Connection, which: sa.ColumnElement[bool]) -> Link | None:

@@ -27,8 +27,8 @@ def of(connection: Connection, associate: str) -> list[View]:
 
 def state(connection: Connection, associate: str, views: Sequence[View]) -> None:
     """These are all of theirs."""
-    theirs = diary_view.c.associate == associate
-    connection.execute(sa.delete(diary_view).where(theirs))
+    is_own = diary_view.c.associate == associate
+    connection.execute(sa.delete(diary_view).where(is_own))
     rows = [
         {"associate": associate, "name": view.name, "whose": json.dumps(view.whose)}
         for view in views

@@ -133,10 +133,10 @@ def _update(
         fresh = {f"new_{column}": value for column, value in values.items()}
         alike.setdefault(tuple(values), []).append(_keyed(target, before) | fresh)
     for columns, rows in alike.items():
-        given = {
+        parameters = {
             column: sa.bindparam(f"new_{column}", type_=target.c[column].type) for column in columns
         }
-        connection.execute(_with_key(target, sa.update(target)).values(given), rows)
+        connection.execute(_with_key(target, sa.update(target)).values(parameters), rows)
 
 
 def _insert(connection: Connection, target: sa.Table, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -198,10 +198,10 @@ def addresses(
     """Every address of these persons and associates,
     as ("person" or "associate", key) → address.
     """
-    theirs = sa.select(person_email.c.person.label("key"), person_email.c.address)
+    of_people = sa.select(person_email.c.person.label("key"), person_email.c.address)
     ours = sa.select(associate.c.key, associate.c.email.label("address"))
     for table, query, column, keys in (
-        ("person", theirs, person_email.c.person, people),
+        ("person", of_people, person_email.c.person, people),
         ("associate", ours, associate.c.key, staff),
     ):
         yield from (
@@ -212,10 +212,12 @@ def addresses(
 
 def token_holders(connection: Connection, tokens: Collection[str]) -> dict[str, int]:
     """Tokens that are in use → the number of the participant they belong to."""
-    given = sa.select(participant.c.given_token.label("token"), participant.c.id.label("holder"))
+    given_tokens = sa.select(
+        participant.c.given_token.label("token"), participant.c.id.label("holder")
+    )
     issued = sa.select(invitation.c.token, invitation.c.participant.label("holder"))
     rows = [
-        *chunks.rows(connection, given, participant.c.given_token, tokens),
+        *chunks.rows(connection, given_tokens, participant.c.given_token, tokens),
         *chunks.rows(connection, issued, invitation.c.token, tokens),
     ]
     return {row["token"]: row["holder"] for row in rows}

@@ -66,7 +66,7 @@ def put(connection: Connection, letters: Sequence[Letter], at: datetime) -> list
 
 def _row(letter: Letter, at: datetime) -> dict[str, Any]:
     owed = letter.owed
-    said = {
+    content = {
         "method": owed.method,
         "sequence": owed.sequence,
         "instance": codec.moment(owed.instance),
@@ -82,7 +82,7 @@ def _row(letter: Letter, at: datetime) -> dict[str, Any]:
         "message_id": letter.message_id,
         "timezone": letter.timezone,
     }
-    return {**_addressee(letter.to), **said, **frozen, "due_at": at, "created_at": at}
+    return {**_addressee(letter.to), **content, **frozen, "due_at": at, "created_at": at}
 
 
 def _addressee(to: Invitation) -> dict[str, Any]:

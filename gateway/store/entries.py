@@ -121,8 +121,8 @@ def uses(connection: Connection, section: str, key: str) -> dict[str, int]:
         named = sa.select(sa.literal(1)).where(column == key)
         if column is follow_up.c.sale:
             named = named.where(schema.SOLD)
-        some = named.limit(MOST_COUNTED).subquery()
-        number = connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
+        users = named.limit(MOST_COUNTED).subquery()
+        number = connection.execute(sa.select(sa.func.count()).select_from(users)).scalar_one()
         if number:
             counts[words] = number
     return counts
@@ -180,10 +180,10 @@ def _preferences(connection: Connection, keys: Collection[str]) -> dict[str, Ent
     return {
         who: {
             "preferences": {
-                name: value for name, value in said.items() if name not in preferences.OWN_COLUMNS
+                name: value for name, value in stated.items() if name not in preferences.OWN_COLUMNS
             }
         }
-        for who, said in preferences.stated(connection, keys).items()
+        for who, stated in preferences.stated(connection, keys).items()
     }
 
 

@@ -53,14 +53,14 @@ def of_participant(row: Any, addresses: Sequence[str]) -> str:
     card = next(
         (card_name for card_name in CARDS if getattr(row, card_name) is not None), "participant"
     )
-    said: dict[str, object] = {
+    values: dict[str, object] = {
         "name": row.person_name or row.associate_name or row.resource_name,
         "language": row.person_language or row.associate_language,
     }
     if all(isinstance(spelling, marked.MarkedText) for spelling in addresses):
-        said["address"] = next(iter(addresses), "")
+        values["address"] = next(iter(addresses), "")
     own = marked.fault("participant", row.id, _values(row, PARTICIPANT))
-    return own or marked.fault(card, getattr(row, card, row.id), said)
+    return own or marked.fault(card, getattr(row, card, row.id), values)
 
 
 def of_only_date(participant: int, date: Moment | None) -> str:

@@ -132,8 +132,8 @@ EQUAL = ("owner", "person", "company", "project", "sale", "kind", "type")
 
 
 def _equal(criteria: FollowUps) -> list[sa.ColumnElement[bool]]:
-    said = [(follow_up.c[name], getattr(criteria, name)) for name in EQUAL]
-    conditions = [column == value for column, value in said if value is not None]
+    criteria_by_column = [(follow_up.c[name], getattr(criteria, name)) for name in EQUAL]
+    conditions = [column == value for column, value in criteria_by_column if value is not None]
     if criteria.sale:
         conditions.append(sa.text("sale <> ''"))  # what the index is limited to
     return conditions
@@ -183,8 +183,8 @@ def _changed(
 ) -> sa.ColumnElement[bool]:
     """What the journal tells of since then. Few are found by the moment, many by themselves."""
     later = journal.c.at > sa.literal(since, journal.c.at.type)
-    some = sa.select(sa.literal(1)).where(later).limit(FEW + 1).subquery()
-    count = sa.select(sa.func.count()).select_from(some)
+    few = sa.select(sa.literal(1)).where(later).limit(FEW + 1).subquery()
+    count = sa.select(sa.func.count()).select_from(few)
     if connection.execute(count).scalar_one() > FEW:
         return sa.exists().where(named == key, later, *beyond)
     told_of = sa.select(named).where(later, named.is_not(None))
@@ -265,8 +265,8 @@ def _of(connection: Connection, criteria: Participants, after: int) -> list[sa.C
     if criteria.person is not None:
         conditions.append(row.person == criteria.person)
     if criteria.company is not None:
-        theirs = sa.select(person.c.key).where(person.c.company == criteria.company)
-        conditions.append(row.person.in_(theirs))
+        people = sa.select(person.c.key).where(person.c.company == criteria.company)
+        conditions.append(row.person.in_(people))
     if criteria.conflict is not None:
         conditions.append(row.conflict if criteria.conflict else ~row.conflict)
     if criteria.reply is not None:

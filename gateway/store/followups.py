@@ -150,8 +150,8 @@ class Member:
         was cancelled a moment ago is so for everybody, whether or not the planner has been there.
         """
         series = self.standings[None]
-        gone = cancelled or (self.date is not None and dates.get(self.date, False))
-        return replace(series, cancelled=series.cancelled or gone)
+        is_cancelled = cancelled or (self.date is not None and dates.get(self.date, False))
+        return replace(series, cancelled=series.cancelled or is_cancelled)
 
     def stands_by_date(
         self, cancelled: bool, dates: Mapping[Moment, bool]
@@ -164,8 +164,8 @@ class Member:
         own = {moment for moment in self.standings if moment is not None}
         for moment in sorted(own | dates.keys(), key=codec.moment):
             standing = self.standings.get(moment, self.standings[None])
-            gone = standing.cancelled or cancelled or dates.get(moment, False)
-            yield moment, replace(standing, cancelled=gone)
+            is_cancelled = standing.cancelled or cancelled or dates.get(moment, False)
+            yield moment, replace(standing, cancelled=is_cancelled)
 
     @property
     def suspended(self) -> str:
@@ -355,14 +355,14 @@ def rows_of(connection: Connection, keys: Collection[str]) -> dict[str, Rows]:
     )
     people = sa.select(participant.c.person).where(present, participant.c.person.is_not(None))
     rows = _grouped(connection.execute(_MEMBERS.where(present)))
-    said = _grouped(connection.execute(answers))
+    answers_by_key = _grouped(connection.execute(answers))
     addresses = dict[str, list[Any]]()
     for address_row in connection.execute(_ADDRESSES.where(person_email.c.person.in_(people))):
         addresses.setdefault(address_row.person, []).append(address_row)
     return {
         key: Rows(
             rows.get(key, ()),
-            said.get(key, ()),
+            answers_by_key.get(key, ()),
             [
                 address_row
                 for person in {row.person for row in rows.get(key, ())}

@@ -645,12 +645,12 @@ def _arrived_after_all(connection: Connection, participant_number: int) -> set[i
     """Letters that our server took and a report said to have come back for the account's sake
     (`store.refused`): they count as sent again. Returns their invitation, if there is any.
     """
-    taken = sa.exists().where(attempt.c.letter == outbox.c.id, attempt.c.verdict == "sent")
+    was_taken = sa.exists().where(attempt.c.letter == outbox.c.id, attempt.c.verdict == "sent")
     counting = sa.select(invitation.c.id).where(*_counting(participant_number))
     refused = outbox.c.state == LetterState.REFUSED
     rows = connection.execute(
         sa.update(outbox)
-        .where(outbox.c.invitation.in_(counting), refused, taken)
+        .where(outbox.c.invitation.in_(counting), refused, was_taken)
         .values(state=LetterState.SENT, note="")
         .returning(outbox.c.invitation)
     )

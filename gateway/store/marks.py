@@ -136,8 +136,8 @@ def mark_loaded(connection: Connection, keys: Collection[str]) -> None:
     """What has been written into these follow-ups was loaded, and is signed."""
     written = change_mark.c.source.in_(RECORDS)
     for part in chunks.parts(sorted(keys)):
-        theirs = change_mark.c.follow_up.in_(part)
-        connection.execute(sa.update(change_mark).where(theirs, written).values(source=LOADED))
+        is_loaded = change_mark.c.follow_up.in_(part)
+        connection.execute(sa.update(change_mark).where(is_loaded, written).values(source=LOADED))
 
 
 def is_marked(connection: Connection, key: str) -> bool:
@@ -175,8 +175,10 @@ def delay_since(connection: Connection, number: int, by: timedelta) -> None:
     if newest is None:
         return
     keys = made_since(connection, number)
-    theirs = sa.and_(change_mark.c.follow_up.in_(keys), change_mark.c.single)
-    connection.execute(sa.update(change_mark).where(theirs | sa.and_(*ours)).values(at=newest + by))
+    of_commands = sa.and_(change_mark.c.follow_up.in_(keys), change_mark.c.single)
+    connection.execute(
+        sa.update(change_mark).where(of_commands | sa.and_(*ours)).values(at=newest + by)
+    )
 
 
 def newest_of(connection: Connection, keys: Collection[str]) -> dict[str, int]:

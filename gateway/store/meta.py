@@ -80,8 +80,8 @@ def diaries_begun(connection: Connection) -> str | None:
     where all have.
     """
     query = sa.select(meta.c.key, meta.c.value).where(meta.c.key.in_(["diaries", "diaries_begun"]))
-    said = {row.key: row.value for row in connection.execute(query)}
-    return None if "diaries" in said else said.get("diaries_begun", "")
+    values = {row.key: row.value for row in connection.execute(query)}
+    return None if "diaries" in values else values.get("diaries_begun", "")
 
 
 def note_diaries(connection: Connection, key: str | None) -> None:

@@ -289,9 +289,9 @@ def _refuse_newer(revision: str | None) -> None:
 
 def _refuse_foreign(connection: Connection) -> None:
     """Tables of our names in a database that never was ours: nothing may be made beside them."""
-    taken = set(sa.inspect(connection).get_table_names()) & set(METADATA.tables)
-    if taken:
+    foreign = set(sa.inspect(connection).get_table_names()) & set(METADATA.tables)
+    if foreign:
         raise UnfitStore(
-            f"the database holds tables of another program ({', '.join(sorted(taken))}); give the"
+            f"the database holds tables of another program ({', '.join(sorted(foreign))}); give the"
             " gateway one of its own in store.url"
         )

@@ -144,8 +144,8 @@ def hand_over(connection: Connection, others: Mapping[int, str], at: datetime) -
     token that an earlier system gave, the addresses that were learned for the row or at which
     others were invited, and answers that wait to count again.
     """
-    given = participant.c.id.in_(list(others))
-    connection.execute(sa.update(participant).where(given).values(given_token=None))
+    is_given = participant.c.id.in_(list(others))
+    connection.execute(sa.update(participant).where(is_given).values(given_token=None))
     _close_invitations(connection, others)
     former = former_standing.c.participant.in_(list(others))
     connection.execute(sa.delete(former_standing).where(former))
@@ -158,9 +158,11 @@ def hand_over(connection: Connection, others: Mapping[int, str], at: datetime) -
 def _close_invitations(connection: Connection, others: Mapping[int, str]) -> None:
     of_rows = invitation.c.participant.in_(list(others))
     rows = connection.execute(sa.select(invitation).where(of_rows)).all()
-    theirs = [row.id for row in rows if address.key(row.address) != others[row.participant]]
+    anothers = [row.id for row in rows if address.key(row.address) != others[row.participant]]
     connection.execute(
-        sa.update(invitation).where(of_rows).values(deferred="", former=invitation.c.id.in_(theirs))
+        sa.update(invitation)
+        .where(of_rows)
+        .values(deferred="", former=invitation.c.id.in_(anothers))
     )
 
 

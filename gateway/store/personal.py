@@ -104,10 +104,10 @@ def find(connection: Connection, name: str) -> Person | None:
     # Rows that were deleted are known by where their letters went. The addresses are not: a row may
     # have been somebody else's before.
     is_there = sa.exists().where(participant.c.id == invitation.c.participant)
-    gone = sa.select(invitation.c.participant).where(
+    of_deleted_rows = sa.select(invitation.c.participant).where(
         sa.func.lower(invitation.c.address).in_(addresses), ~is_there
     )
-    rows |= set(connection.execute(gone).scalars())
+    rows |= set(connection.execute(of_deleted_rows).scalars())
     subject = Person(key, frozenset(addresses), tuple(sorted(rows)))
     return subject if key or rows or _messages(connection, subject) else None
 
@@ -115,13 +115,13 @@ def find(connection: Connection, name: str) -> Person | None:
 def export(connection: Connection, subject: Person) -> dict[str, list[dict[str, Any]]]:
     """Every row about them by its table; without what would let somebody answer in their place."""
     columns = (follow_up.c.key, follow_up.c.title, follow_up.c.start_at, follow_up.c.owner)
-    theirs = sorted(_follow_ups(connection, subject))
+    keys = sorted(_follow_ups(connection, subject))
     tables = {
         column.table.name: _shown(chunks.rows(connection, sa.select(column.table), column, values))
         for column, values in _about(connection, subject)
     }
     tables["follow_up"] = _shown(
-        chunks.rows(connection, sa.select(*columns), follow_up.c.key, theirs)
+        chunks.rows(connection, sa.select(*columns), follow_up.c.key, keys)
     )
     return {name: listed for name, listed in tables.items() if listed}
 
@@ -167,20 +167,22 @@ def erase(connection: Connection, subject: Person, secret: bytes) -> tuple[str, 
     """
     named = subject.key or min(subject.addresses)
     name = f"{ERASED}-{hmac.new(secret, named.encode(), hashlib.sha256).hexdigest()[:16]}"
-    taken = Counter[str]()
+    counts = Counter[str]()
     keys, messages = _follow_ups(connection, subject), _messages(connection, subject)
-    taken["edition"] = _out_of_editions(connection, keys, subject, name)
-    taken["undo"] = undos.drop(connection, keys)
-    taken["deleted_participant"] = deleted.forget_person(connection, subject.key, subject.addresses)
-    _out_of_history(connection, subject, name, messages, taken)
-    _out_of_letters(connection, subject, name, taken)
+    counts["edition"] = _out_of_editions(connection, keys, subject, name)
+    counts["undo"] = undos.drop(connection, keys)
+    counts["deleted_participant"] = deleted.forget_person(
+        connection, subject.key, subject.addresses
+    )
+    _out_of_history(connection, subject, name, messages, counts)
+    _out_of_letters(connection, subject, name, counts)
     for part in chunks.parts(sorted(keys)):
         is_told = webhook_delivery.c.follow_up.in_(part) & (webhook_delivery.c.state != "waiting")
-        gone = connection.execute(sa.delete(webhook_delivery).where(is_told))
-        taken["webhook_delivery"] += gone.rowcount
-    _out_of_rows(connection, subject, name, taken)
-    _out_of_directory(connection, subject, name, taken)
-    return name, +taken
+        deleted_rows = connection.execute(sa.delete(webhook_delivery).where(is_told))
+        counts["webhook_delivery"] += deleted_rows.rowcount
+    _out_of_rows(connection, subject, name, counts)
+    _out_of_directory(connection, subject, name, counts)
+    return name, +counts
 
 
 def _out_of_editions(
@@ -191,15 +193,15 @@ def _out_of_editions(
     query = sa.select(edition.c.id, edition.c.facts).order_by(edition.c.id)
     for row in chunks.rows(connection, query, edition.c.follow_up, keys):
         facts = json.loads(row["facts"])
-        theirs = [
+        guests = [
             guest for guest in facts["guests"] if guest["address"].lower() in subject.addresses
         ]
-        for guest in theirs:
+        for guest in guests:
             guest |= {"name": "", "address": f"{name}@{DOMAIN}"}
-        if theirs:
-            said = codec.edition(codec.parse_edition(json.dumps(facts)))
+        if guests:
+            written = codec.edition(codec.parse_edition(json.dumps(facts)))
             where = edition.c.id == row["id"]
-            connection.execute(sa.update(edition).where(where).values(facts=said))
+            connection.execute(sa.update(edition).where(where).values(facts=written))
             changed += 1
     return changed
 
@@ -209,55 +211,55 @@ def _out_of_history(
     subject: Person,
     name: str,
     messages: Collection[int],
-    taken: Counter[str],
+    counts: Counter[str],
 ) -> None:
-    said = {
+    values = {
         "from_address": "",
         "subject": "",
         "detail": "{}",
         "reason": ERASED,
         "raw": None,
     }
-    _update(connection, inbox.c.id, messages, said, taken)
+    _update(connection, inbox.c.id, messages, values, counts)
     about = _numbers(
         connection,
         journal,
         (journal.c.participant, subject.rows),
         (journal.c.message, messages),
     )
-    _update(connection, journal.c.id, about, {"by": "", "detail": ""}, taken)
-    _update(connection, journal.c.who, subject.who, {"who": f"person:{name}"}, taken)
-    _update(connection, decision.c.participant, subject.rows, {"detail": "{}"}, taken)
+    _update(connection, journal.c.id, about, {"by": "", "detail": ""}, counts)
+    _update(connection, journal.c.who, subject.who, {"who": f"person:{name}"}, counts)
+    _update(connection, decision.c.participant, subject.rows, {"detail": "{}"}, counts)
 
 
 def _out_of_letters(
-    connection: Connection, subject: Person, name: str, taken: Counter[str]
+    connection: Connection, subject: Person, name: str, counts: Counter[str]
 ) -> None:
     nowhere = f"{name}@{DOMAIN}"
     # A row that is somebody else's now was theirs when letters went to them.
-    theirs = _letters(connection, subject.rows, subject.addresses)
-    said = {"text": "", "enhanced": ""}
-    _update(connection, attempt.c.letter, theirs, said, taken)
-    gone = {"address": nowhere, "address_key": address.key(nowhere), "address_name": ""}
-    said = {**gone, "domain": DOMAIN, "note": "", "remarks": "{}"}
-    _update(connection, outbox.c.id, theirs, said, taken)
+    letters = _letters(connection, subject.rows, subject.addresses)
+    values = {"text": "", "enhanced": ""}
+    _update(connection, attempt.c.letter, letters, values, counts)
+    addressee = {"address": nowhere, "address_key": address.key(nowhere), "address_name": ""}
+    values = {**addressee, "domain": DOMAIN, "note": "", "remarks": "{}"}
+    _update(connection, outbox.c.id, letters, values, counts)
     of_rows, sent_to = invitation.c.participant, sa.func.lower(invitation.c.address)
     of_person = _numbers(
         connection, invitation, (of_rows, subject.rows), (sent_to, subject.addresses)
     )
-    said = {"address": nowhere, "name": "", "delivery_text": ""}
-    _update(connection, invitation.c.id, of_person, said, taken)
+    values = {"address": nowhere, "name": "", "delivery_text": ""}
+    _update(connection, invitation.c.id, of_person, values, counts)
 
 
-def _out_of_rows(connection: Connection, subject: Person, name: str, taken: Counter[str]) -> None:
+def _out_of_rows(connection: Connection, subject: Person, name: str, counts: Counter[str]) -> None:
     words = {"comment": "", "address": ""}
     for table in (standing, former_standing):
-        _update(connection, table.c.participant, subject.rows, words, taken)
-    said = {**words, "location": ""}
-    _update(connection, proposal.c.participant, subject.rows, said, taken)
+        _update(connection, table.c.participant, subject.rows, words, counts)
+    words_and_place = {**words, "location": ""}
+    _update(connection, proposal.c.participant, subject.rows, words_and_place, counts)
     nowhere = f"{name}@{DOMAIN}"
     values = {"name": "", "note": "", "email_invite": False}
-    _update(connection, participant.c.id, subject.rows, values, taken)
+    _update(connection, participant.c.id, subject.rows, values, counts)
     bare = {"email": nowhere, "planned_for": f"email:{nowhere}"}
     for part in chunks.parts(subject.rows):
         rows = sa.update(participant).where(participant.c.id.in_(part))
@@ -267,16 +269,16 @@ def _out_of_rows(connection: Connection, subject: Person, name: str, taken: Coun
 
 
 def _out_of_directory(
-    connection: Connection, subject: Person, name: str, taken: Counter[str]
+    connection: Connection, subject: Person, name: str, counts: Counter[str]
 ) -> None:
     for part in chunks.parts(_known(connection, subject)):
-        gone = sa.delete(known_address).where(known_address.c.id.in_(part))
-        taken["known_address"] += connection.execute(gone).rowcount
+        statement = sa.delete(known_address).where(known_address.c.id.in_(part))
+        counts["known_address"] += connection.execute(statement).rowcount
     for table in (person_email, project_member, selection_member):
-        gone = sa.delete(table).where(BY_KEY[table] == subject.key)
-        taken[table.name] += connection.execute(gone).rowcount
-    said = {"key": name, "name": ERASED, "company": None, "language": "", "timezone": ""}
-    _update(connection, person.c.key, [subject.key], said, taken)
+        statement = sa.delete(table).where(BY_KEY[table] == subject.key)
+        counts[table.name] += connection.execute(statement).rowcount
+    values = {"key": name, "name": ERASED, "company": None, "language": "", "timezone": ""}
+    _update(connection, person.c.key, [subject.key], values, counts)
 
 
 def _update(
@@ -284,12 +286,12 @@ def _update(
     column: sa.Column[Any],
     which: Collection[Any],
     values: Mapping[str, object],
-    taken: Counter[str],
+    counts: Counter[str],
 ) -> None:
     """Rows of a table with one of these in a column."""
     for part in chunks.parts(which):
         query = sa.update(column.table).where(column.in_(part)).values(**values)
-        taken[column.table.name] += connection.execute(query).rowcount
+        counts[column.table.name] += connection.execute(query).rowcount
 
 
 def _numbers(

@@ -40,9 +40,9 @@ def of(connection: Connection, who: str) -> Preferences:
 
 def of_each(connection: Connection, everybody: Collection[str]) -> dict[str, Preferences]:
     """The same for many associates, whether or not they exist, with two statements."""
-    said = stated(connection, {SITE, *everybody})
-    site = preferences.effective(said[SITE])
-    return {who: preferences.effective(said[who], base=site) for who in everybody}
+    by_associate = stated(connection, {SITE, *everybody})
+    site = preferences.effective(by_associate[SITE])
+    return {who: preferences.effective(by_associate[who], base=site) for who in everybody}
 
 
 def stated(connection: Connection, everybody: Collection[str]) -> dict[str, dict[str, object]]:
@@ -69,10 +69,10 @@ def state(connection: Connection, who: str, values: Mapping[str, object]) -> boo
     if own:
         connection.execute(sa.update(associate).where(associate.c.key == who).values(own))
     rest = {name: value for name, value in changes.items() if name not in own}
-    gone = [name for name, value in rest.items() if value is None]
-    if gone:
-        theirs = preference.c.associate == who, preference.c.name.in_(gone)
-        connection.execute(sa.delete(preference).where(*theirs))
+    names = [name for name, value in rest.items() if value is None]
+    if names:
+        is_own = preference.c.associate == who, preference.c.name.in_(names)
+        connection.execute(sa.delete(preference).where(*is_own))
     rows = [
         {"associate": who, "name": name, "value": json.dumps(value, ensure_ascii=False)}
         for name, value in rest.items()
@@ -106,16 +106,16 @@ def minutes_of_owner() -> list[sa.ColumnElement[str | None]]:
 
 def length(row: Any, kind: Kind) -> timedelta:
     """How long a follow-up is if nobody says so, from a row with `minutes_of_owner`."""
-    said = dict[str, object]()
+    own = dict[str, object]()
     for value, whose in ((row.site_minutes, SITE), (row.own_minutes, row.owner)):
         if value is not None:
-            _take(said, preferences.minutes_name(kind), value, whose)
-    return preferences.effective(said).length(kind)
+            _take(own, preferences.minutes_name(kind), value, whose)
+    return preferences.effective(own).length(kind)
 
 
-def _take(said: dict[str, object], name: str, text: str, whose: str) -> None:
+def _take(values: dict[str, object], name: str, text: str, whose: str) -> None:
     try:
-        said[name] = preferences.checked(name, json.loads(text))
+        values[name] = preferences.checked(name, json.loads(text))
     except (InputError, ValueError, RecursionError) as error:
         _ignored(whose, name, str(error))
 

@@ -27,7 +27,7 @@ def find(connection: Connection, rows: Iterable[Sign], heads: Mapping[str, Head]
     if not asking:
         return []
     messages = review.find(connection, [sign.number for sign in asking])
-    given = signs.given(connection, {sign.participant for sign in asking})
+    given_at = signs.given(connection, {sign.participant for sign in asking})
     crashed = {sign.follow_up for sign in asking if sign.said == Outcome.PARTY_CRASHER}
     there = {key: followups.members(connection, key) for key in sorted(crashed)}
     members = signs.members(connection, {sign.participant for sign in asking})
@@ -41,7 +41,7 @@ def find(connection: Connection, rows: Iterable[Sign], heads: Mapping[str, Head]
                 _has_joined(message.speaker, there[sign.follow_up]),
             )
         else:
-            is_former = signs.is_anothers(message.arrived, message.participant, given)
+            is_former = signs.is_anothers(message.arrived, message.participant, given_at)
             kind, is_moot = DecisionKind.SAME_PERSON, is_former or not message.asks_who
         if not is_moot:
             cause = _asking(kind, message, heads, members.get(sign.participant or 0))

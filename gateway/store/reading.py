@@ -118,11 +118,11 @@ def _follow_up(row: Any, dates: Sequence[Any], site: str) -> shapes.FollowUp:
     end = None
     if row.end_at is not None:
         end = columns.end(row.end_at, row.start_at or row.end_at, all_day, zone)
-    said: dict[str, Any] = {name: row._mapping[name] for name in PLAIN}
-    said |= {name: bool(row._mapping[name]) for name in FLAGS}
-    said |= {name: _instant(row._mapping[name]) for name in ("deadline", "answer_by")}
+    facts: dict[str, Any] = {name: row._mapping[name] for name in PLAIN}
+    facts |= {name: bool(row._mapping[name]) for name in FLAGS}
+    facts |= {name: _instant(row._mapping[name]) for name in ("deadline", "answer_by")}
     view = shapes.FollowUp(
-        key=row.key, kind=Kind(row.kind), created_at=row.created_at, zone=zone, **said
+        key=row.key, kind=Kind(row.kind), created_at=row.created_at, zone=zone, **facts
     )
     return replace(
         view,
@@ -360,13 +360,13 @@ def _participant(member: Member, around: _Around, site: str) -> shapes.Participa
     facts, dates = around.facts[member.id], around.dates.get(member.follow_up, {})
     letter = around.letters.get(member.id)
     series = member.stands(bool(facts.cancelled), dates)
-    said = _of_invitee(member) | _of_row(member, facts) | _of_answer(series)
-    said |= _of_news(member, series, around) | _of_letter(member, letter, around)
+    facts_of_row = _of_invitee(member) | _of_row(member, facts) | _of_answer(series)
+    facts_of_row |= _of_news(member, series, around) | _of_letter(member, letter, around)
     return shapes.Participant(
         code=status.code(member.role, series),
         zone=facts.timezone or site,
         instances=tuple(_instances(member, bool(facts.cancelled), dates)),
-        **said,
+        **facts_of_row,
     )
 
 

@@ -87,20 +87,20 @@ def traces(connection: Connection, keys: Collection[str]) -> dict[str, Trace]:
         for part in chunks.parts(keys)
         for row in connection.execute(there.where(follow_up.c.key.in_(part)))
     }
-    gone = [key for key in keys if key not in present]
+    absent = [key for key in keys if key not in present]
     planned = sa.select(edition.c.follow_up).distinct()
     renamed = planned.join(follow_up, follow_up.c.edition == edition.c.id)
     was_planned, is_renamed = (
         {
             key
-            for part in chunks.parts(gone)
+            for part in chunks.parts(absent)
             for key in connection.execute(query.where(edition.c.follow_up.in_(part))).scalars()
         }
         for query in (planned, renamed)
     )
     return present | {
         key: Trace(is_there=False, was_planned=key in was_planned, is_renamed=key in is_renamed)
-        for key in gone
+        for key in absent
     }
 
 

@@ -37,12 +37,12 @@ def since_taken(connection: Connection, account: str, since: datetime) -> list[R
     """The account's refusals after the last letter that was taken, oldest first. `since`: no older
     ones.
     """
-    taken = _last_taken(connection, account)
+    last_taken = _last_taken(connection, account)
     query = (
         _refusals()
         .where(
             letters.c.account == account,
-            attempt.c.id > taken,
+            attempt.c.id > last_taken,
             attempt.c.started_at >= since,
         )
         .order_by(attempt.c.id.desc())
@@ -53,8 +53,8 @@ def since_taken(connection: Connection, account: str, since: datetime) -> list[R
 
 def before(connection: Connection, account: str, numbers: Collection[int]) -> list[Refusal]:
     """Refusals of these letters from before the account's last letter that was taken."""
-    taken = _last_taken(connection, account)
-    query = _refusals().where(attempt.c.letter.in_(numbers), attempt.c.id < taken)
+    last_taken = _last_taken(connection, account)
+    query = _refusals().where(attempt.c.letter.in_(numbers), attempt.c.id < last_taken)
     return _read(connection, query) if numbers else []
 
 
@@ -103,7 +103,7 @@ def taken_since(connection: Connection, numbers: Collection[int]) -> set[int]:
         newer.c.settled_at >= letters.c.settled_at,
         newer.c.address_key == letters.c.address_key,
     )
-    taken = sa.exists().where(
+    was_taken = sa.exists().where(
         other.c.participant == letters.c.participant,
         other.c.id != letters.c.invitation,
         ~other.c.refused,
@@ -112,7 +112,7 @@ def taken_since(connection: Connection, numbers: Collection[int]) -> set[int]:
         is_newer,
     )
     is_refused = letters.c.state == LetterState.REFUSED
-    query = sa.select(letters.c.invitation).where(is_refused, taken)
+    query = sa.select(letters.c.invitation).where(is_refused, was_taken)
     taking = set[int]()
     for part in chunks.parts(numbers, invitations.MOST_NUMBERS):
         taking.update(connection.execute(query.where(letters.c.id.in_(part))).scalars())

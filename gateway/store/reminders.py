@@ -308,10 +308,10 @@ def _heard(
     proposed = sa.exists().where(
         proposal.c.participant == number, proposal.c.state == ProposalState.OPEN
     )
-    said = sa.exists().where(
+    has_written = sa.exists().where(
         inbox.c.participant == number, inbox.c.outcome.in_(WORDS), inbox.c.recorded_at >= since
     )
-    return answered | proposed | said
+    return answered | proposed | has_written
 
 
 def _answered_next(connection: Connection, asked: Mapping[int, Edition], now: datetime) -> set[int]:

@@ -60,10 +60,10 @@ def _part(connection: Connection, old: str, new: str) -> None:
         connection.execute(of_it.values(follow_up=new))
     rows = sa.select(participant.c.id).where(participant.c.follow_up == new)
     for table, waits in ((decision, sa.true()), (inbox, inbox.c.raw.is_not(None))):
-        theirs = sa.update(table).where(
+        statement = sa.update(table).where(
             table.c.follow_up == old, table.c.participant.in_(rows), waits
         )
-        connection.execute(theirs.values(follow_up=new))
+        connection.execute(statement.values(follow_up=new))
 
 
 def renamed(connection: Connection, keys: Collection[str]) -> set[tuple[str, str]]:

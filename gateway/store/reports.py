@@ -65,10 +65,10 @@ def about(connection: Connection, participant: int, report: bounce.Report) -> Re
 def _invited(
     of_row: Iterable[Invitation], token: str, recipients: Iterable[str]
 ) -> Invitation | None:
-    mine, named = list(of_row), tuple(recipients)
-    by_token = (sent for sent in mine if token and sent.token.lower() == token)
-    by_address = (sent for sent in mine if addresses.among(sent.address, named))
-    return next(by_token, None) or next(by_address, None) or next(iter(mine), None)
+    candidates, named = list(of_row), tuple(recipients)
+    by_token = (sent for sent in candidates if token and sent.token.lower() == token)
+    by_address = (sent for sent in candidates if addresses.among(sent.address, named))
+    return next(by_token, None) or next(by_address, None) or next(iter(candidates), None)
 
 
 def mark(

@@ -69,5 +69,5 @@ def keep(connection: Connection, token: int, key: str, answer: Answer, now: date
 
 def forget(connection: Connection, now: datetime) -> int:
     """Those that nobody may ask for again."""
-    gone = sa.delete(api_request).where(api_request.c.at < now - KEPT)
-    return connection.execute(gone).rowcount
+    statement = sa.delete(api_request).where(api_request.c.at < now - KEPT)
+    return connection.execute(statement).rowcount

@@ -239,8 +239,8 @@ def busy(connection: Connection, keys: Collection[str]) -> set[str]:
         sa.select(OF_ROW).join(table).where(OF_ROW.in_(KEYS), waits)
         for table, waits in BUSY_ROWS.items()
     ]
-    said = {"keys": list(keys)}
-    return {key for query in queries for key in connection.execute(query, said).scalars()}
+    values = {"keys": list(keys)}
+    return {key for query in queries for key in connection.execute(query, values).scalars()}
 
 
 def planned(connection: Connection, keys: Collection[str]) -> Mapping[str, Edition | None]:

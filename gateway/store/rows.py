@@ -246,8 +246,8 @@ def _follow_ups(connection: Connection, uids: Set[str]) -> dict[str, str]:
     others = uids - present.keys()
     if not others:
         return present
-    gone = {row.uid: row.follow_up for row in connection.execute(GONE, {"uids": list(others)})}
-    return gone | present
+    deleted = {row.uid: row.follow_up for row in connection.execute(GONE, {"uids": list(others)})}
+    return deleted | present
 
 
 def _by_spelling(

@@ -359,7 +359,7 @@ def _answer() -> list[Column[Any]]:
         Column("participant", Identity, whose, nullable=False),
         Column("instance", Text, nullable=False, server_default=""),
     ]
-    said: list[Column[Any]] = [
+    answer: list[Column[Any]] = [
         words("reply", "needs-action"),
         flag("seen"),
         flag("moved"),
@@ -376,7 +376,7 @@ def _answer() -> list[Column[Any]]:
         Column("arrived", Instant),
         Column("asked", Integer, nullable=False, server_default="0"),
     ]
-    return [*key, *said, *evidence]
+    return [*key, *answer, *evidence]
 
 
 standing = Table(

@@ -38,9 +38,9 @@ class Folded(sa.sql.functions.FunctionElement[str]):
 
 @compiles(Folded)
 def _folded(element: Folded, compiler: Any, **options: Any) -> str:
-    said = compiler.process(element.clauses, **options)
+    clause = compiler.process(element.clauses, **options)
     plain = compiler.dialect.name == "sqlite"
-    return f"lower({said})" if plain else f'lower({said} COLLATE "C")'
+    return f"lower({clause})" if plain else f'lower({clause} COLLATE "C")'
 
 
 def _limited(name: str, *columns: Any, sqlite: str, postgresql: str) -> None:
@@ -49,8 +49,8 @@ def _limited(name: str, *columns: Any, sqlite: str, postgresql: str) -> None:
 
 
 def _there(name: str, column: sa.Column[Any], *then: sa.Column[Any]) -> None:
-    said = f"{column.name} IS NOT NULL"
-    _limited(name, column, *then, sqlite=said, postgresql=said)
+    condition = f"{column.name} IS NOT NULL"
+    _limited(name, column, *then, sqlite=condition, postgresql=condition)
 
 
 ROW = follow_up.c

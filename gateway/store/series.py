@@ -77,11 +77,11 @@ def single_dates(connection: Connection, key: str, since: Moment) -> dict[dateti
 
 def shorten(connection: Connection, key: str, rrule: str, before: Moment) -> None:
     """Give a series a rule that ends, and take away what is said of dates from `before` on."""
-    gone = list(_since(connection, follow_up_date, key, before))
+    starts = list(_since(connection, follow_up_date, key, before))
     connection.execute(sa.update(follow_up).where(follow_up.c.key == key).values(rrule=rrule))
     connection.execute(
         sa.delete(follow_up_date).where(
-            follow_up_date.c.follow_up == key, follow_up_date.c.original_start.in_(gone)
+            follow_up_date.c.follow_up == key, follow_up_date.c.original_start.in_(starts)
         )
     )
 
@@ -170,8 +170,8 @@ def copy(
 def _free(connection: Connection, name: str) -> str:
     """A key that no follow-up has."""
     fresh, number = name, 1
-    taken = sa.select(follow_up.c.key)
-    while connection.execute(taken.where(follow_up.c.key == fresh)).first() is not None:
+    query = sa.select(follow_up.c.key)
+    while connection.execute(query.where(follow_up.c.key == fresh)).first() is not None:
         number += 1
         fresh = f"{name}-{number}"
     return fresh

@@ -190,8 +190,8 @@ class Head:
     def times(self) -> str:
         """When and where it takes place, as a short word: another one after a move."""
         row = self.row
-        said = row.start_at, row.end_at, row.deadline, row.rrule, row.location
-        return hashlib.sha256(repr(said).encode()).hexdigest()[:12]
+        facts = row.start_at, row.end_at, row.deadline, row.rrule, row.location
+        return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
 
     def is_role_assigned(self, associate: str) -> bool:
         """Whether the row of this associate is that of whom it was assigned to (domain.md §4)."""
@@ -253,9 +253,9 @@ def given(connection: Connection, numbers: Collection[int | None]) -> dict[int, 
     return {row.participant: row.at for row in connection.execute(query)}
 
 
-def is_anothers(arrived: datetime, number: int | None, given: Mapping[int, datetime]) -> bool:
+def is_anothers(arrived: datetime, number: int | None, given_at: Mapping[int, datetime]) -> bool:
     """Whether a message is about the invitee who had the row before."""
-    at = given.get(number or 0)
+    at = given_at.get(number or 0)
     return at is not None and arrived < at
 
 

@@ -105,13 +105,13 @@ def digest(snapshot: Snapshot) -> str:
     """
     people = snapshot[participant.name]
     removed = {number for (number,), values in people.items() if values["removed"]}
-    said = [
+    rows_of_tables = [
         (name, *row, *_compared(values))
         for name, rows in snapshot.items()
         for row, values in rows.items()
         if name not in (decision.name, inbox.name) and _whose(name, row, values) not in removed
     ]
-    return hashlib.sha256(json.dumps(said, default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(rows_of_tables, default=str).encode()).hexdigest()
 
 
 def _whose(name: str, row: tuple[Any, ...], values: Row) -> int | None:
@@ -231,7 +231,7 @@ def _said(value: Any) -> Any:
 def _meant(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    kind, said = value[:1], value[1:]
+    kind, text = value[:1], value[1:]
     if kind == OCTETS:
-        return base64.b64decode(said)
-    return datetime.fromisoformat(said) if kind == INSTANT else said
+        return base64.b64decode(text)
+    return datetime.fromisoformat(text) if kind == INSTANT else text

@@ -38,12 +38,12 @@ def times(row: Any, kind: Kind, zone: str) -> tuple[Moment | None, Moment | None
     if row.start_at is None:
         return None, None
     start = columns.moment(row.start_at, row.all_day, zone)
-    given = (
+    stated_end = (
         columns.end(row.end_at, row.start_at, row.all_day, zone) if row.end_at is not None else None
     )
     told_length = codec.length(row.told, kind) if row.told else None
     usual = preferences.length(row, kind) if told_length is None else told_length
-    return start, kinds.end(start, given, usual)
+    return start, kinds.end(start, stated_end, usual)
 
 
 def backwards(connection: Connection, keys: Collection[str]) -> dict[str, list[Any]]:
@@ -152,8 +152,11 @@ def _own_times(date: Any, all_day: bool, zone: str, duration: timedelta) -> tupl
     """When a date of a series takes place, from what is said of it."""
     at = date.start_at or date.original_start
     begins = columns.moment(at, all_day, zone)
-    given = columns.end(date.end_at, at, all_day, zone) if date.end_at is not None else None
-    return begins, given if given is not None and given >= begins else begins + duration
+    stated_end = columns.end(date.end_at, at, all_day, zone) if date.end_at is not None else None
+    return (
+        begins,
+        stated_end if stated_end is not None and stated_end >= begins else begins + duration,
+    )
 
 
 def date_of(row: Any) -> Moment | None:

@@ -112,14 +112,14 @@ def is_associate(connection: Connection, key: str) -> bool:
 
 
 def _token(row: sa.Row[tuple[object, ...]]) -> Token:
-    said = row._mapping
+    values = row._mapping
     return Token(
-        id=said["id"],
-        name=said["name"],
-        role=Access(said["role"]),
-        associate=said["associate"] or "",
-        created_at=said["created_at"],
-        created_by=said["created_by"],
-        used_at=said["used_at"],
-        revoked_at=said["revoked_at"],
+        id=values["id"],
+        name=values["name"],
+        role=Access(values["role"]),
+        associate=values["associate"] or "",
+        created_at=values["created_at"],
+        created_by=values["created_by"],
+        used_at=values["used_at"],
+        revoked_at=values["revoked_at"],
     )

@@ -72,10 +72,10 @@ def drop(connection: Connection, keys: Collection[str]) -> int:
     were.
     """
     rows = connection.execute(sa.select(undo.c.id, undo.c.follow_up, undo.c.states)).all()
-    gone = [row.id for row in rows if {row.follow_up, *json.loads(row.states)} & {*keys}]
-    for part in chunks.parts(gone):
+    numbers = [row.id for row in rows if {row.follow_up, *json.loads(row.states)} & {*keys}]
+    for part in chunks.parts(numbers):
         connection.execute(sa.delete(undo).where(undo.c.id.in_(part)))
-    return len(gone)
+    return len(numbers)
 
 
 def get(connection: Connection, number: int, by: str) -> Save | None:

@@ -48,11 +48,11 @@ def tidy(store: Store, now: datetime) -> int:
         undos.forget(connection, now)
         # Only those that say that a gateway lives: the others keep fencing numbers, which never go
         # back.
-        gone = sa.delete(lease).where(
+        statement = sa.delete(lease).where(
             lease.c.name.startswith(leases.GATEWAY, autoescape=True),
             lease.c.expires_at < now - FORGET,
         )
-        return connection.execute(gone).rowcount
+        return connection.execute(statement).rowcount
 
 
 def try_to_write(store: Store) -> None:

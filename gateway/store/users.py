@@ -173,8 +173,8 @@ def handle(secret: str) -> str:
 def end_one(connection: Connection, number: int, name: str) -> None:
     """The session of a user that goes by this handle, if there is one."""
     row = site_session.c
-    theirs = row.user == number, sa.func.substr(row.hash, 1, HANDLE) == name
-    connection.execute(sa.delete(site_session).where(*theirs))
+    is_session = row.user == number, sa.func.substr(row.hash, 1, HANDLE) == name
+    connection.execute(sa.delete(site_session).where(*is_session))
 
 
 def note_use(connection: Connection, secret: str, now: datetime) -> None:
@@ -204,12 +204,12 @@ def add_link(connection: Connection, number: int, until: datetime) -> str:
 
 def use_link(connection: Connection, secret: str, now: datetime) -> int | None:
     """Whom the link lets in; it is used up with that."""
-    taken = (
+    statement = (
         sa.delete(site_link)
         .where(site_link.c.hash == digest(secret))
         .returning(site_link.c.user, site_link.c.expires_at)
     )
-    row = connection.execute(taken).one_or_none()
+    row = connection.execute(statement).one_or_none()
     if row is None or row.expires_at <= now:
         return None
     query = sa.select(site_user.c.id).where(
@@ -252,23 +252,23 @@ def forgive(connection: Connection, name: str, address: str, number: int | None 
 def forget(connection: Connection, now: datetime) -> int:
     """Sessions, links and wrong tries that mean nothing any more."""
     over = sa.or_(site_session.c.used_at <= now - IDLE, site_session.c.created_at <= now - LONGEST)
-    gone: list[sa.Delete] = [
+    statements: list[sa.Delete] = [
         sa.delete(site_session).where(over),
         sa.delete(site_link).where(site_link.c.expires_at <= now),
         sa.delete(failed_sign_in).where(failed_sign_in.c.at <= now - FAILURES_COUNT),
     ]
-    return sum(connection.execute(statement).rowcount for statement in gone)
+    return sum(connection.execute(statement).rowcount for statement in statements)
 
 
 def _user(row: sa.Row[Any]) -> User:
-    said = row._mapping
+    values = row._mapping
     return User(
-        id=said["id"],
-        name=said["name"],
-        role=Access(said["role"]),
-        associate=said["associate"] or "",
-        created_at=said["created_at"],
-        created_by=said["created_by"],
-        disabled_at=said["disabled_at"],
-        has_password=bool(said["password"]),
+        id=values["id"],
+        name=values["name"],
+        role=Access(values["role"]),
+        associate=values["associate"] or "",
+        created_at=values["created_at"],
+        created_by=values["created_by"],
+        disabled_at=values["disabled_at"],
+        has_password=bool(values["password"]),
     )

@@ -49,7 +49,9 @@ def troubled_rows(connection: Connection, now: datetime) -> Iterator[StatusRow]:
     )
     for part in chunks.parts(connection.execute(query).all()):
         planned = retention.planned(connection, {row.follow_up for row in part})
-        over = {key for key, said in planned.items() if said and recurrence.over(said, now)}
+        over = {
+            key for key, edition in planned.items() if edition and recurrence.over(edition, now)
+        }
         ids = [row.id for row in part if row.follow_up not in over]
         yield from _rows(connection, followups.members(connection, ids=ids))
 

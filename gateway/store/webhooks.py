@@ -132,8 +132,8 @@ def change(connection: Connection, number: int, **values: Any) -> None:
 
 def switch_off(connection: Connection, by: Actor) -> None:
     """Tell the webhooks of this connection nothing any more."""
-    theirs = webhook.c.created_by == by.name, webhook.c.access == by.access.value
-    connection.execute(sa.update(webhook).where(*theirs).values(active=False))
+    is_own = webhook.c.created_by == by.name, webhook.c.access == by.access.value
+    connection.execute(sa.update(webhook).where(*is_own).values(active=False))
 
 
 def rotate(connection: Connection, number: int, secret: str, former_until: datetime) -> None:
@@ -227,14 +227,14 @@ def give_up(
     connection: Connection, delivery: Delivery, code: int | None, words: str, now: datetime
 ) -> int:
     """Nobody took it. Returns 1, or 0 where something else became of it meanwhile."""
-    gone = _still(delivery).values(
+    statement = _still(delivery).values(
         state=DeliveryState.GIVEN_UP.value,
         tries=delivery.tries + 1,
         code=code,
         words=words,
         settled_at=now,
     )
-    return connection.execute(gone).rowcount
+    return connection.execute(statement).rowcount
 
 
 def _still(delivery: Delivery) -> sa.Update:

@@ -103,7 +103,7 @@ def unanswered(
         connection,
         {decision.cause.participant for decision in open_words if decision.cause.participant},
     )
-    given = signs.given(connection, {decision.cause.participant for decision in open_words})
+    given_at = signs.given(connection, {decision.cause.participant for decision in open_words})
     causes = list[Cause]()
     for decision in open_words:
         cause = decision.cause
@@ -111,16 +111,18 @@ def unanswered(
         if head is None or heard is None or heard.follow_up != cause.follow_up:
             continue
         is_over = not head.stands or head.is_over(cause.instance)
-        if not is_over and not _is_overtaken(cause, head, heard, given):
+        if not is_over and not _is_overtaken(cause, head, heard, given_at):
             causes.append(replace(cause, associate=head.owner))
     return causes
 
 
-def _is_overtaken(cause: Cause, head: Head, heard: _Heard, given: Mapping[int, datetime]) -> bool:
+def _is_overtaken(
+    cause: Cause, head: Head, heard: _Heard, given_at: Mapping[int, datetime]
+) -> bool:
     arrived = codec.parse_moment(cause.detail["at"])
     assert isinstance(arrived, datetime)
     return (
-        signs.is_anothers(arrived, cause.participant, given)
+        signs.is_anothers(arrived, cause.participant, given_at)
         or heard.is_cancelled(cause.instance)
         or heard.of(cause.instance) != cause.detail["reply"]
         or heard.is_heard_since(arrived + timedelta(seconds=1))
