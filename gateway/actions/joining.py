@@ -149,19 +149,17 @@ def _refusal(
 ) -> str:
     """Why the invitation cannot be passed on to this address; "" where it can."""
     owner = followups.owner(connection, row.follow_up)
-    above, chain = (
-        {delegate: delegator for delegator, delegate in passed_on.items()},
-        [row.participant],
-    )
+    above = {delegate: delegator for delegator, delegate in passed_on.items()}
+    chain = [row.participant]
     while (giver := above.get(chain[-1])) is not None and giver not in chain:
         chain.append(giver)
     if row.participant in passed_on:
         return "he has passed the invitation on before"
     if syntax.problem(to):
         return "no address that mail can go to"
-    if (owner is not None and address.same(owner.address, to)) or (
-        there is not None and there.role in (Role.OWNER, Role.RESOURCE)
-    ):
+    if owner is not None and address.same(owner.address, to):
+        return "the owner is never asked"
+    if there is not None and there.role in (Role.OWNER, Role.RESOURCE):
         return "the owner is never asked"
     if there is not None and there.removed:
         return "the owner has removed him"
@@ -179,7 +177,6 @@ def _open(connection: Connection, key: str, who: str, site: Site, now: datetime)
         current = None
     if current is None or current.cancelled or recurrence.over(current, now) or syntax.problem(who):
         return False
-    return not (
-        (owner is not None and address.same(owner.address, who))
-        or any(address.among(who, member.addresses) for member in members)
-    )
+    if owner is not None and address.same(owner.address, who):
+        return False
+    return not any(address.among(who, member.addresses) for member in members)

@@ -370,7 +370,12 @@ def path(steps: Steps) -> str:
     """`("follow_ups", 3, "title")` → `follow_ups[3].title`."""
     text = ""
     for step in steps:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif text:
+            text += f".{step}"
+        else:
+            text = step
     return text
 
 

@@ -24,7 +24,7 @@ from gateway.followups import covering, editions, texts
 from gateway.ical import ics, zones
 from gateway.invite import owing, plan
 from gateway.mail import address
-from gateway.model import Channel, Edition, Method
+from gateway.model import Channel, Edition, Method, Moment
 from gateway.store import (
     codec,
     delegations,
@@ -430,20 +430,19 @@ def _overtake_proposals(
 
     Who is invited to one date may go on asking where nothing but the rest of the series changed.
     """
-    dates = (
-        None
-        if planned.significant < edition.significant
-        else frozenset(editions.changed_dates(planned, edition))
-    )
-    if dates is not None and not dates:
-        return
-    same = {
-        date
-        for date in {member.date for member in record.members}
-        if date is not None
-        and not editions.asks_again(editions.seen(planned, date), editions.seen(edition, date))
-    }
-    unmoved = [member.id for member in record.members if member.date in same]
+    dates = None
+    if planned.significant >= edition.significant:
+        dates = frozenset(editions.changed_dates(planned, edition))
+        if not dates:
+            return
+    unmoved_dates = set[Moment]()
+    for date in {member.date for member in record.members}:
+        if date is None:
+            continue
+        before, after = editions.seen(planned, date), editions.seen(edition, date)
+        if not editions.asks_again(before, after):
+            unmoved_dates.add(date)
+    unmoved = [member.id for member in record.members if member.date in unmoved_dates]
     key, now = record.key, record.context.now
     entries = [
         journal.Entry(

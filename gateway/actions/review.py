@@ -465,13 +465,12 @@ def _added(connection: Connection, waiting_message: Kept, bench: Bench) -> int:
     followups.lock(connection, crasher.follow_up)
     rows = followups.members(connection, crasher.follow_up) if crasher.row is not None else []
     is_there = any(address.among(crasher.address, row.addresses) for row in rows if not row.removed)
-    reason = (
-        marked("he is a participant already; see --as")
-        if is_there
-        else marked("it is a mailbox of this gateway")
-        if address.is_ours(crasher.address, bench.mailboxes)
-        else syntax.problem(crasher.address)
-    )
+    if is_there:
+        reason = marked("he is a participant already; see --as")
+    elif address.is_ours(crasher.address, bench.mailboxes):
+        reason = marked("it is a mailbox of this gateway")
+    else:
+        reason = syntax.problem(crasher.address)
     if reason:
         raise Refused(
             marked("%(address)s cannot be added to %(follow_up)s: %(reason)s"),

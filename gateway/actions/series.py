@@ -324,13 +324,12 @@ def _single(
     assert fresh.start is not None
     names = dict[datetime, datetime]()
     for start, name in series.single_dates(connection, key, at).items():
-        same = (
-            [fresh.start]
-            if name == at
-            else [name]
-            if rules.ruled(fresh, name)
-            else recurrence.on_day(fresh, recurrence.day_of(whole, name))
-        )
+        if name == at:
+            same = [fresh.start]
+        elif rules.ruled(fresh, name):
+            same = [name]
+        else:
+            same = list(recurrence.on_day(fresh, recurrence.day_of(whole, name)))
         if same and (to := columns.instant(same[0])) not in names.values():
             names[start] = to
     return names

@@ -97,8 +97,10 @@ class Connection:
     @property
     def size(self) -> int | None:
         """RFC 1870 §4."""
-        said = self._smtp.esmtp_extensions.get("size")
-        return None if said is None else int(said) if said.isascii() and said.isdigit() else 0
+        size = self._smtp.esmtp_extensions.get("size")
+        if size is None:
+            return None
+        return int(size) if size.isascii() and size.isdigit() else 0
 
     @property
     def certificate(self) -> Mapping[str, Any]:

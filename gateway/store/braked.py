@@ -146,15 +146,16 @@ def by_author(connection: Connection) -> list[Change]:
     number = sa.func.count()
     at = letters.c.changed_at
     by = sa.func.coalesce(follow_up.c.changed_by, "")
+    columns = (
+        by,
+        letters.c.method,
+        number.label("letters"),
+        sa.func.count(sa.distinct(letters.c.follow_up)),
+        sa.func.min(at, type_=at.type),
+        sa.func.max(at, type_=at.type),
+    )
     query = (
-        sa.select(
-            by,
-            letters.c.method,
-            number.label("letters"),
-            sa.func.count(sa.distinct(letters.c.follow_up)),
-            sa.func.min(at, type_=at.type),
-            sa.func.max(at, type_=at.type),
-        )
+        sa.select(*columns)
         .select_from(letters)
         .outerjoin(follow_up, follow_up.c.key == letters.c.follow_up)
         .where(is_braked())

@@ -95,9 +95,10 @@ def put(connection: Connection, causes: Iterable[Cause], at: datetime) -> list[i
         .returning(decision.c.id, decision.c.kind, decision.c.subject)
     )
     causes_by_name = {(cause.kind, cause.about): cause for cause in ordered}
+    values = [_values(cause, at) for cause in ordered]
     opened = {
         row.id: causes_by_name[DecisionKind(row.kind), row.subject]
-        for row in connection.execute(statement, [_values(cause, at) for cause in ordered])
+        for row in connection.execute(statement, values)
     }
     entries = [_entry(OPENED, number, opened[number]) for number in sorted(opened)]
     journal.write(connection, entries, at)

@@ -163,9 +163,10 @@ def identified(
         *chunks.rows(connection, query, follow_up.c.key, keys),
         *chunks.rows(connection, query, follow_up.c.uid, uids),
     ]
+    by_key = {row["key"]: row for row in rows}
     return [
-        Identified(row["key"], row["uid"] or "", row["sequence"], row["edition"] is not None)
-        for row in {row["key"]: row for row in rows}.values()
+        Identified(key, row["uid"] or "", row["sequence"], row["edition"] is not None)
+        for key, row in by_key.items()
     ]
 
 

@@ -159,14 +159,13 @@ def _entries(
     keys = [row["key"] for row in rows]
     is_read = kind.inner is not None and (whole or not kind.is_long)
     inner = kind.inner(connection, keys) if kind.inner is not None and is_read else {}
-    return [
-        {
-            "key": row["key"],
-            **{name: _VALUES.get(name, _as_it_is)(row[at]) for name, at in kind.columns.items()},
-            **inner.get(row["key"], {}),
-        }
-        for row in rows
-    ]
+    entries = list[Entry]()
+    for row in rows:
+        entry: Entry = {"key": row["key"]}
+        for name, column in kind.columns.items():
+            entry[name] = _VALUES.get(name, _as_it_is)(row[column])
+        entries.append(entry | inner.get(row["key"], {}))
+    return entries
 
 
 def _as_it_is(value: Any) -> Any:
@@ -177,14 +176,11 @@ _VALUES: Mapping[str, Callable[[Any], Any]] = {"choices": definitions.choices_of
 
 
 def _preferences(connection: Connection, keys: Collection[str]) -> dict[str, Entry]:
-    return {
-        who: {
-            "preferences": {
-                name: value for name, value in stated.items() if name not in preferences.OWN_COLUMNS
-            }
-        }
-        for who, stated in preferences.stated(connection, keys).items()
-    }
+    by_associate = dict[str, Entry]()
+    for who, stated in preferences.stated(connection, keys).items():
+        own = {name: stated[name] for name in stated if name not in preferences.OWN_COLUMNS}
+        by_associate[who] = {"preferences": own}
+    return by_associate
 
 
 def _emails(connection: Connection, keys: Collection[str]) -> dict[str, Entry]:

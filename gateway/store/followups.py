@@ -359,18 +359,13 @@ def rows_of(connection: Connection, keys: Collection[str]) -> dict[str, Rows]:
     addresses = dict[str, list[Any]]()
     for address_row in connection.execute(_ADDRESSES.where(person_email.c.person.in_(people))):
         addresses.setdefault(address_row.person, []).append(address_row)
-    return {
-        key: Rows(
-            rows.get(key, ()),
-            answers_by_key.get(key, ()),
-            [
-                address_row
-                for person in {row.person for row in rows.get(key, ())}
-                for address_row in addresses.get(person, ())
-            ],
-        )
-        for key in keys
-    }
+    loaded = dict[str, Rows]()
+    for key in keys:
+        of_key = rows.get(key, ())
+        persons = {row.person for row in of_key}
+        spelled = [address_row for person in persons for address_row in addresses.get(person, ())]
+        loaded[key] = Rows(of_key, answers_by_key.get(key, ()), spelled)
+    return loaded
 
 
 def _grouped(rows: Iterable[Any]) -> dict[str, list[Any]]:
@@ -411,15 +406,13 @@ def write_standings(
     connection: Connection, standings: Mapping[tuple[int, Moment | None], Standing]
 ) -> None:
     """Keep standings, by participant and date."""
-    rows = [
-        {
-            **{name: getattr(value, name) for name in _FACTS},
-            "channel": value.channel.value if value.channel else None,
-            "participant": number,
-            "instance": codec.moment(instance),
-        }
-        for (number, instance), value in standings.items()
-    ]
+    rows = list[dict[str, Any]]()
+    for (number, instance), value in standings.items():
+        row: dict[str, Any] = {name: getattr(value, name) for name in _FACTS}
+        row["channel"] = value.channel.value if value.channel else None
+        row["participant"] = number
+        row["instance"] = codec.moment(instance)
+        rows.append(row)
     upsert.many(connection, standing, ("participant", "instance"), rows)
 
 

@@ -138,13 +138,11 @@ def holder(connection: Connection, number: int) -> Holder | None:
     row = connection.execute(
         sa.select(participant.c.person).where(participant.c.id == number)
     ).one_or_none()
-    return (
-        None
-        if row is None
-        else Holder(person=row.person)
-        if row.person is not None
-        else Holder(participant=number)
-    )
+    if row is None:
+        return None
+    if row.person is not None:
+        return Holder(person=row.person)
+    return Holder(participant=number)
 
 
 def person_exists(connection: Connection, key: str) -> bool:

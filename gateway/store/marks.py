@@ -108,28 +108,35 @@ def changed_at(taken: Mapping[str, Sequence[Mark]]) -> dict[str, datetime]:
     """When others last changed these follow-ups: without what a person did to a single one by a
     command, and without what we ask ourselves.
     """
-    times = {key: [mark.at for mark in marks if not mark.single] for key, marks in taken.items()}
-    return {key: max(at) for key, at in times.items() if at}
+    last = dict[str, datetime]()
+    for key, marks in taken.items():
+        times = [mark.at for mark in marks if not mark.single]
+        if times:
+            last[key] = max(times)
+    return last
 
 
 def touched(taken: Mapping[str, Sequence[Mark]]) -> dict[str, datetime | None]:
     """The follow-ups that were changed themselves → when another program did that last; None where
     it was a command of ours.
     """
-    return {
-        key: max((mark.at for mark in marks if mark.is_strange), default=None)
-        for key, marks in taken.items()
-        if any(mark.source in (*RECORDS, LOADED) for mark in marks)
-    }
+    changed = dict[str, datetime | None]()
+    for key, marks in taken.items():
+        if any(mark.source in (*RECORDS, LOADED) for mark in marks):
+            strange_times = (mark.at for mark in marks if mark.is_strange)
+            changed[key] = max(strange_times, default=None)
+    return changed
 
 
 def strange(taken: Mapping[str, Sequence[Mark]]) -> dict[str, set[str]]:
     """The follow-ups that another program wrote → the tables."""
-    tables = {
-        key: {mark.source for mark in marks if not mark.single} & {*RECORDS, "participant"}
-        for key, marks in taken.items()
-    }
-    return {key: written for key, written in tables.items() if written}
+    tables = dict[str, set[str]]()
+    for key, marks in taken.items():
+        sources = {mark.source for mark in marks if not mark.single}
+        written = sources & {*RECORDS, "participant"}
+        if written:
+            tables[key] = written
+    return tables
 
 
 def mark_loaded(connection: Connection, keys: Collection[str]) -> None:

@@ -90,14 +90,11 @@ def traces(connection: Connection, keys: Collection[str]) -> dict[str, Trace]:
     absent = [key for key in keys if key not in present]
     planned = sa.select(edition.c.follow_up).distinct()
     renamed = planned.join(follow_up, follow_up.c.edition == edition.c.id)
-    was_planned, is_renamed = (
-        {
-            key
-            for part in chunks.parts(absent)
-            for key in connection.execute(query.where(edition.c.follow_up.in_(part))).scalars()
-        }
-        for query in (planned, renamed)
-    )
+    was_planned, is_renamed = set[str](), set[str]()
+    for part in chunks.parts(absent):
+        of_part = edition.c.follow_up.in_(part)
+        was_planned.update(connection.execute(planned.where(of_part)).scalars())
+        is_renamed.update(connection.execute(renamed.where(of_part)).scalars())
     return present | {
         key: Trace(is_there=False, was_planned=key in was_planned, is_renamed=key in is_renamed)
         for key in absent

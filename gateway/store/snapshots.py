@@ -155,31 +155,24 @@ def put_back(connection: Connection, changes: Sequence[Change]) -> list[int]:
 
 def written(changes: Sequence[Change]) -> str:
     """As JSON, to be kept."""
-    rows = [
-        [
-            change.table,
-            [_said(value) for value in change.row],
-            None
-            if change.was is None
-            else {name: _said(value) for name, value in change.was.items()},
-            change.gone,
-        ]
-        for change in changes
-    ]
+    rows = list[list[object]]()
+    for change in changes:
+        was = None
+        if change.was is not None:
+            was = {name: _said(value) for name, value in change.was.items()}
+        rows.append([change.table, [_said(value) for value in change.row], was, change.gone])
     return json.dumps(rows)
 
 
 def read(text: str) -> list[Change]:
     """What `written` has written."""
-    return [
-        Change(
-            table,
-            tuple(_meant(value) for value in row),
-            None if was is None else {name: _meant(value) for name, value in was.items()},
-            gone,
-        )
-        for table, row, was, gone in json.loads(text)
-    ]
+    changes = list[Change]()
+    for table, row, was, gone in json.loads(text):
+        before = None
+        if was is not None:
+            before = {name: _meant(value) for name, value in was.items()}
+        changes.append(Change(table, tuple(map(_meant, row)), before, gone))
+    return changes
 
 
 def _rows(connection: Connection, table: sa.Table, key: str) -> Rows:

@@ -106,16 +106,16 @@ def _saved(desk: Desk, at: Look, people: People) -> list[tuple[str, str]]:
 
 def _people(desk: Desk) -> People:
     """Whose diaries there are to look at, by kind."""
-    names = {
-        "associate": cards.associates(desk.connection),
-        "resource": cards.resources(desk.connection),
-    }
     return {
-        kind: sorted(
-            ((f"{kind}:{key}", name) for key, name in listed.items()), key=lambda entry: entry[1]
-        )
-        for kind, listed in names.items()
+        "associate": _named("associate", cards.associates(desk.connection)),
+        "resource": _named("resource", cards.resources(desk.connection)),
     }
+
+
+def _named(kind: str, names: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Holders as forms have them, in the order of their names."""
+    holders = [(f"{kind}:{key}", name) for key, name in names.items()]
+    return sorted(holders, key=lambda holder: holder[1])
 
 
 def _facts(here: Visit, desk: Desk, at: Look) -> Facts:

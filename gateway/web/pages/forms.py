@@ -137,17 +137,18 @@ def times_at_first(here: Visit) -> dict[str, str]:
 
 def values(here: Visit, shown: shapes.FollowUp) -> dict[str, str]:
     texts = {name: str(getattr(shown, name) or "") for name in TEXTS}
-    return {
-        **texts,
+    times = {
         "start": local(here, shown.start),
         "end": local(here, shown.end),
         "deadline": local(here, shown.deadline),
+    }
+    ticks = {
         "private": _tick(shown.private),
         "all_day": _tick(shown.all_day),
         "free": _tick(shown.availability == "free"),
-        "kind": shown.kind.value,
-        "alarm": "" if shown.alarm_minutes is None else str(shown.alarm_minutes),
     }
+    alarm = "" if shown.alarm_minutes is None else str(shown.alarm_minutes)
+    return {**texts, **times, **ticks, "kind": shown.kind.value, "alarm": alarm}
 
 
 def _tick(is_set: bool) -> str:

@@ -58,11 +58,13 @@ def _sum(here: Visit, at: Look, shown: Sequence[Column]) -> list[Free]:
 def _free(here: Visit, at: Look, part: grid.Stretch, names: Sequence[str]) -> Free:
     texts = here.texts
     free = len(names) - len(part.busy)
-    tone = "all" if not part.busy else "none" if not free else "some"
-    if tone == "some":
-        word = texts.gettext("%(free)s of %(all)s free") % {"free": free, "all": len(names)}
+    if not part.busy:
+        tone, word = "all", texts.gettext("All free")
+    elif not free:
+        tone, word = "none", texts.gettext("Nobody free")
     else:
-        word = texts.gettext("All free") if tone == "all" else texts.gettext("Nobody free")
+        tone = "some"
+        word = texts.gettext("%(free)s of %(all)s free") % {"free": free, "all": len(names)}
     begin, end = (agenda.clock(texts.language, minute) for minute in (part.begin, part.end))
     return Free(
         hours=f"{begin}–{end}",

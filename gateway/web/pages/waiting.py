@@ -216,14 +216,11 @@ def cards(here: Visit, desk: Desk, listed: Sequence[Decision]) -> list[Card]:
 
 def _groups(here: Visit, desk: Desk) -> Facts:
     listed = decisions.mine(desk, Filter(), SHOWN)
-    groups = [
-        (
-            here.texts.gettext(word),
-            cards(here, desk, [decision for decision in listed if decision.kind in kinds]),
-        )
-        for word, kinds in GROUPS
-    ]
-    shown = [(word, group) for word, group in groups if group]
+    shown = list[tuple[str, list[Card]]]()
+    for word, kinds in GROUPS:
+        group = cards(here, desk, [decision for decision in listed if decision.kind in kinds])
+        if group:
+            shown.append((here.texts.gettext(word), group))
     around = [(word, [card.id for card in group]) for word, group in shown]
     rows = [(card.id, card) for _, group in shown for card in group]
     return {"groups": shown, "digests": exchange.digests(around, rows)}
