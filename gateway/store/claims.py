@@ -332,15 +332,15 @@ def settle(
     if len(ours) < len(settlements):
         attempts = _unknown(connection, attempts)
     if attempts:
-        connection.execute(TRIED, [_tried(own_try) for own_try in attempts])
+        connection.execute(TRIED, [_tried(tried) for tried in attempts])
     return ours
 
 
 def _unknown(connection: Connection, attempts: Sequence[Attempt]) -> list[Attempt]:
     """Those that are not noted: all of it may be, where the answer to that was lost."""
-    rows = connection.execute(NOTED, {"numbers": [own_try.letter for own_try in attempts]})
+    rows = connection.execute(NOTED, {"numbers": [tried.letter for tried in attempts]})
     noted = {(row.letter, row.started_at) for row in rows}
-    return [own_try for own_try in attempts if (own_try.letter, own_try.started_at) not in noted]
+    return [tried for tried in attempts if (tried.letter, tried.started_at) not in noted]
 
 
 def _values(settlement: Settlement, now: datetime) -> dict[str, object]:
@@ -384,17 +384,17 @@ def _bound(columns: Iterable[sa.Column[object]]) -> dict[str, sa.ColumnElement[o
     }
 
 
-def _tried(own_try: Attempt) -> dict[str, object]:
+def _tried(tried: Attempt) -> dict[str, object]:
     return {
-        "letter": own_try.letter,
-        "started_at": own_try.started_at,
-        "seconds": own_try.seconds,
-        "verdict": own_try.verdict,
-        "step": own_try.step,
-        "code": own_try.code,
-        "enhanced": own_try.enhanced,
-        "text": own_try.text,
-        "host": own_try.host,
+        "letter": tried.letter,
+        "started_at": tried.started_at,
+        "seconds": tried.seconds,
+        "verdict": tried.verdict,
+        "step": tried.step,
+        "code": tried.code,
+        "enhanced": tried.enhanced,
+        "text": tried.text,
+        "host": tried.host,
     }
 
 

@@ -1,5 +1,5 @@
 """What was deleted, as it stood, kept as long as the brake may hold what follows from it
-(domain.md §10): triggers copy it, in the transaction of whoever deletes (`store.triggers`).
+(domain.md §10): triggers copy it, in the transaction that deletes (`store.triggers`).
 
 On failure: what cannot stand there again stays deleted. That is a row whose invitee takes part by
 another row now, or is gone from the directory and has no address, and a follow-up whose UID another
@@ -21,12 +21,12 @@ from gateway.store.schema_letters import invitation, outbox
 
 TOGETHER = timedelta(minutes=1)
 """Rows that went with a follow-up, by whatever number of statements, went so shortly before."""
-_LINKS = {one.parent.name: one.column for one in follow_up.foreign_keys}
+_LINKS = {foreign_key.parent.name: foreign_key.column for foreign_key in follow_up.foreign_keys}
 """Columns of a follow-up that name another row, which may be gone → the column that has its key."""
 
 
 def bring_back(connection: Connection, key: str) -> bool:
-    """Let a follow-up of which the brake holds letters stand again as it was deleted, with its rows
+    """Let a follow-up whose letters the brake holds stand again as it was deleted, with its rows
     and their answers. Returns whether it was gone and is there.
     """
     since = _since(connection, key)
@@ -44,16 +44,23 @@ def bring_back(connection: Connection, key: str) -> bool:
 
 
 def forget(connection: Connection, limit: int) -> int:
-    """Drop the copies of follow-ups that are planned, and of which no letter waits. Returns of how
+    """Drop the copies of follow-ups that are planned, if no letter of theirs waits. Returns of how
     many.
     """
-    keys = sa.union(sa.select(deleted_follow_up.c.key), sa.select(deleted_participant.c.follow_up))
-    gone = keys.subquery().c.key
-    marked = sa.exists().where(change_mark.c.follow_up == gone)
-    waits = sa.exists().where(outbox.c.follow_up == gone, stands(outbox, *OPEN))
-    found = list(connection.execute(sa.select(gone).where(~marked, ~waits).limit(limit)).scalars())
-    _drop(connection, found)
-    return len(found)
+    keys = sa.union(
+        sa.select(deleted_follow_up.c.key),
+        sa.select(deleted_participant.c.follow_up),
+    )
+    gone_key = keys.subquery().c.key
+    marked = sa.exists().where(change_mark.c.follow_up == gone_key)
+    waits = sa.exists().where(
+        outbox.c.follow_up == gone_key,
+        stands(outbox, *OPEN),
+    )
+    query = sa.select(gone_key).where(~marked, ~waits).limit(limit)
+    planned = list(connection.execute(query).scalars())
+    _drop(connection, planned)
+    return len(planned)
 
 
 def forget_person(connection: Connection, key: str, addresses: Collection[str]) -> int:
@@ -69,9 +76,15 @@ def forget_person(connection: Connection, key: str, addresses: Collection[str]) 
 
 def _since(connection: Connection, key: str) -> datetime | None:
     """From when on rows of it went; None where nothing did."""
-    lost = sa.select(outbox.c.participant).where(outbox.c.follow_up == key, braked.is_braked())
+    lost = sa.select(outbox.c.participant).where(
+        outbox.c.follow_up == key,
+        braked.is_braked(),
+    )
     copies = deleted_participant.c
-    of_rows = sa.select(copies.deleted_at).where(copies.follow_up == key, copies.id.in_(lost))
+    of_rows = sa.select(copies.deleted_at).where(
+        copies.follow_up == key,
+        copies.id.in_(lost),
+    )
     of_all = sa.select(deleted_follow_up.c.deleted_at).where(deleted_follow_up.c.key == key)
     times = list(connection.execute(sa.union_all(of_rows, of_all)).scalars())
     return min(times) - TOGETHER if times else None
@@ -87,10 +100,10 @@ def _follow_up(connection: Connection, key: str) -> bool:
         name: sa.select(column).where(column == copies[name]).scalar_subquery()
         for name, column in _LINKS.items()
     }
-    values = [there.get(one.name, copies[one.name]) for one in follow_up.c]
+    values = [there.get(column.name, copies[column.name]) for column in follow_up.c]
     row = sa.select(*values).where(copies.number == newest)
-    made = connection.execute(sa.insert(follow_up).from_select(follow_up.c.keys(), row))
-    return bool(made.rowcount)
+    inserted = connection.execute(sa.insert(follow_up).from_select(follow_up.c.keys(), row))
+    return bool(inserted.rowcount)
 
 
 def _rows(connection: Connection, key: str, since: datetime) -> list[Any]:
@@ -111,13 +124,15 @@ def _rows(connection: Connection, key: str, since: datetime) -> list[Any]:
 
 def _participant(connection: Connection, row: Any) -> bool:
     """Whether it stands there again: where their card is gone, by the address alone."""
-    said = _invitee(connection, row)
-    if said is None or _takes_part(connection, row, said):
+    invitee = _invitee(connection, row)
+    if invitee is None or _takes_part(connection, row, invitee):
         return False
     copies = deleted_participant.c
     values = [
-        sa.literal(said.get(one.name), one.type) if one.name in INVITEE else copies[one.name]
-        for one in participant.c
+        sa.literal(invitee.get(column.name), column.type)
+        if column.name in INVITEE
+        else copies[column.name]
+        for column in participant.c
     ]
     again = sa.select(*values).where(copies.number == row.number)
     connection.execute(sa.insert(participant).from_select(participant.c.keys(), again))
@@ -136,8 +151,8 @@ def _invitee(connection: Connection, row: Any) -> dict[str, str] | None:
     return {"email": address} if address else None
 
 
-def _takes_part(connection: Connection, row: Any, said: dict[str, str]) -> bool:
-    [(name, who)] = said.items()
+def _takes_part(connection: Connection, row: Any, invitee: dict[str, str]) -> bool:
+    [(name, who)] = invitee.items()
     date = participant.c.original_start
     same_date = date.is_(None) if row.original_start is None else date == row.original_start
     return _exists(
@@ -153,8 +168,10 @@ def _answers(connection: Connection, row: Any) -> None:
         .where(copies.participant == row.id, copies.deleted_at == row.deleted_at)
         .group_by(copies.instance)
     )
-    said = sa.select(*(copies[one.name] for one in standing.c)).where(copies.number.in_(newest))
-    connection.execute(sa.insert(standing).from_select(standing.c.keys(), said))
+    newest_answers = sa.select(*(copies[column.name] for column in standing.c)).where(
+        copies.number.in_(newest)
+    )
+    connection.execute(sa.insert(standing).from_select(standing.c.keys(), newest_answers))
 
 
 def _exists(connection: Connection, condition: sa.ColumnElement[bool]) -> bool:
@@ -171,7 +188,7 @@ def _drop(connection: Connection, keys: Collection[str]) -> None:
 
 def _drop_rows(connection: Connection, condition: sa.ColumnElement[bool]) -> int:
     """Copies of participants, and their answers. Returns how many rows."""
-    theirs = sa.select(deleted_participant.c.id).where(condition)
-    answers = deleted_standing.c.participant.in_(theirs)
+    numbers = sa.select(deleted_participant.c.id).where(condition)
+    answers = deleted_standing.c.participant.in_(numbers)
     connection.execute(sa.delete(deleted_standing).where(answers))
     return connection.execute(sa.delete(deleted_participant).where(condition)).rowcount

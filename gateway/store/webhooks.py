@@ -174,7 +174,7 @@ def due(
     connection: Connection, number: int, now: datetime, limit: int, but: Collection[str] = ()
 ) -> list[Delivery]:
     """Deliveries of a webhook that may be tried now: of each follow-up the oldest, where its time
-    has come. `but`: follow-ups of which one is on its way.
+    has come. `but`: follow-ups with one on its way.
     """
     candidate = webhook_delivery.c
     earlier = webhook_delivery.alias("earlier")
