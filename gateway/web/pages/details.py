@@ -51,7 +51,7 @@ ENDINGS = {
     Ending.CORRECTED: marked("the address was corrected"),
     Ending.ARRIVED: marked("it arrived after all"),
 }
-CLOSED = {one.value: word for one, word in (*waiting.BUTTONS.items(), *ENDINGS.items())}
+CLOSED = {close.value: word for close, word in (*waiting.BUTTONS.items(), *ENDINGS.items())}
 """What closes a decision: what somebody chose, or what happened."""
 SAID_BY_ITSELF = frozenset({"added", "removed"})
 """Events whose detail is whose row it is."""
@@ -60,38 +60,38 @@ SPANS = re.compile(r"proposed|proposal_\w+|rescheduled|date_moved|date_added|car
 ASSIGNED = re.compile(r"(?:assigned )?to (?P<to>.+), from (?P<by>.+)")
 UNINVITED = " was not invited"
 SEEN = frozenset({Status.SEEN.word, Status.MOVED_SEEN.word, Status.ASSIGNED_SEEN.word})
-"""Statuses of whoever has seen it, and of whoever has said maybe (domain.md §4)."""
+"""Statuses of those who have seen it, and of those who have said maybe (domain.md §4)."""
 STATUSES = {status.word: words.BY_CODE[status].word for status in Status}
 
 
-def change(here: Visit, one: journal.Entry) -> str:
+def change(here: Visit, entry: journal.Entry) -> str:
     """How a row stood before, and stands now; "" where what happened says it already."""
-    if one.before == one.after or one.event in (Outcome.SEEN.value, Outcome.PROPOSAL.value):
+    if entry.before == entry.after or entry.event in (Outcome.SEEN.value, Outcome.PROPOSAL.value):
         return ""
-    before = "" if one.before in SEEN else STATUSES.get(one.before, "")
-    after = STATUSES.get(one.after, "")
-    if one.after in SEEN and one.event == Outcome.APPLIED.value:
+    before = "" if entry.before in SEEN else STATUSES.get(entry.before, "")
+    after = STATUSES.get(entry.after, "")
+    if entry.after in SEEN and entry.event == Outcome.APPLIED.value:
         after = words.MAYBE.word
     return " → ".join(here.texts.gettext(word) for word in (before, after) if word)
 
 
 def of(
-    here: Visit, one: journal.Entry, people: Mapping[str, str], *, names_row: bool
+    here: Visit, entry: journal.Entry, people: Mapping[str, str], *, names_row: bool
 ) -> tuple[str, str]:
     """What it says, and what it quotes. `names_row`: whose row it is, is said already."""
-    say, text = here.texts.gettext, one.detail
-    if one.event in SAID_BY_ITSELF and names_row:
+    say, text = here.texts.gettext, entry.detail
+    if entry.event in SAID_BY_ITSELF and names_row:
         return "", ""
-    if one.event == "party_crasher" and text.endswith(UNINVITED):
+    if entry.event == "party_crasher" and text.endswith(UNINVITED):
         return "", ""
-    if one.event.startswith("decision_"):
+    if entry.event.startswith("decision_"):
         return _decided(say, text)
-    if one.event in ("assigned", "changed") and (said := ASSIGNED.fullmatch(text)):
+    if entry.event in ("assigned", "changed") and (said := ASSIGNED.fullmatch(text)):
         return f"{_name(here, said['by'], people)} → {_name(here, said['to'], people)}", ""
-    if SPANS.fullmatch(one.event) and (time := _time(here, text)):
+    if SPANS.fullmatch(entry.event) and (time := _time(here, text)):
         return time, ""
-    known = SWITCH if one.event == "switched" else {**METHODS, **REPLIES}
-    return (say(known[text]), "") if text in known else ("", text)
+    phrases = SWITCH if entry.event == "switched" else {**METHODS, **REPLIES}
+    return (say(phrases[text]), "") if text in phrases else ("", text)
 
 
 def _decided(say: Callable[[str], str], text: str) -> tuple[str, str]:
