@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
+import time_machine
 
 from gateway import settings as configuration
 from gateway.actions import load, planning, review
@@ -611,6 +612,7 @@ def test_many_are_judged_anew_and_trust_is_never_overridden(site: Site) -> None:
     assert list(review.apply_all(open_site.desk, reason="no such words")) == []
 
 
+@time_machine.travel(NOW, tick=True)
 def test_a_policy_that_changed_lets_waiting_crashers_in_or_out(site: Site) -> None:
     vouched = f"Authentication-Results: {OURS}; dmarc=pass header.from=far.example\r\n"
     site.receive(answer("sam@far.example", "invites@crm.example", more=vouched))
@@ -809,6 +811,7 @@ def test_a_mail_about_two_follow_ups_has_its_effect_once_on_each(site: Site) -> 
     assert [site.status(follow_up=key)[0] for key in ("m1", "m2")] == ["declined", "declined"]
 
 
+@time_machine.travel(NOW, tick=True)
 def test_foretelling_and_explaining_write_nothing(site: Site) -> None:
     vouched = f"Authentication-Results: {OURS}; dmarc=pass header.from=far.example\r\n"
     raw = answer("sam@far.example", "invites@crm.example", more=vouched)
