@@ -155,12 +155,13 @@ def page(desk: Desk, selection: Selection, after: int, limit: int) -> Page:
     letters = rows[:limit]
     participants = sorted({letter.participant for letter in letters})
     members = followups.members(desk.connection, ids=participants)
+    keys = {member.id: member.key for member in members}
     resting = {rest.account: rest for rest in pace.resting(desk.connection)}
-    listing = Listing(letters, {member.id: member.key for member in members}, resting)
     tries = outbox.tries(desk.connection, [letter.id for letter in letters])
     about = {letter.follow_up for letter in letters}
     seen = visible.keys(desk.connection, desk.actor, about)
-    return Page(listing, tries, seen, letters[-1].id if len(rows) > limit else None)
+    last = letters[-1].id if len(rows) > limit else None
+    return Page(Listing(letters, keys, resting), tries, seen, last)
 
 
 def number_of(desk: Desk, verb: Verb, selection: Selection) -> int:

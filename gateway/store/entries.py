@@ -85,11 +85,10 @@ def page(connection: Connection, section: str, after: str, limit: int, q: str = 
     rows = connection.execute(query.limit(limit + 1)).mappings().all()
     if len(rows) > limit:
         return Page(_entries(connection, kind, rows[:limit]), rows[limit - 1]["key"])
-    ends = sa.select(table.c.key).where(table.c.key > after).order_by(table.c.key)
-    return Page(
-        _entries(connection, kind, rows),
-        connection.execute(ends.offset(LOOK - 1).limit(1)).scalar_one_or_none(),
-    )
+    keys = sa.select(table.c.key).where(table.c.key > after).order_by(table.c.key)
+    last_looked = keys.offset(LOOK - 1).limit(1)
+    last = connection.execute(last_looked).scalar_one_or_none()
+    return Page(_entries(connection, kind, rows), last)
 
 
 def by_name(connection: Connection, section: str, after: str, limit: int, q: str = "") -> Page:

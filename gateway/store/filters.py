@@ -183,8 +183,8 @@ def _changed(
 ) -> sa.ColumnElement[bool]:
     """What the journal tells of since then. Few are found by the moment, many by themselves."""
     later = journal.c.at > sa.literal(since, journal.c.at.type)
-    few = sa.select(sa.literal(1)).where(later).limit(FEW + 1).subquery()
-    count = sa.select(sa.func.count()).select_from(few)
+    first_ones = sa.select(sa.literal(1)).where(later).limit(FEW + 1)
+    count = sa.select(sa.func.count()).select_from(first_ones.subquery())
     if connection.execute(count).scalar_one() > FEW:
         return sa.exists().where(named == key, later, *beyond)
     told_of = sa.select(named).where(later, named.is_not(None))

@@ -131,10 +131,12 @@ def _of_the_house(connection: Connection, source: str, query: str, group: str) -
 
 def _outside(connection: Connection, kind: str, query: str) -> list[Pick]:
     if kind != "person":
-        return _picks(connection, kind, entries.contains(LISTS[kind][0].c.name, query))
+        name = LISTS[kind][0].c.name
+        return _picks(connection, kind, entries.contains(name, query))
     firms = sa.select(company.c.key).where(entries.contains(company.c.name, query))
-    called = entries.contains(person.c.name, query)
-    return _picks(connection, kind, called | person.c.company.in_(firms))
+    is_called_so = entries.contains(person.c.name, query)
+    is_of_firm = person.c.company.in_(firms)
+    return _picks(connection, kind, is_called_so | is_of_firm)
 
 
 def _picks(connection: Connection, source: str, *conditions: sa.ColumnElement[bool]) -> list[Pick]:

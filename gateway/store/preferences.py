@@ -48,14 +48,22 @@ def of_each(connection: Connection, everybody: Collection[str]) -> dict[str, Pre
 def stated(connection: Connection, everybody: Collection[str]) -> dict[str, dict[str, object]]:
     """By associate (or `SITE`): what is stated of theirs, as JSON values by name."""
     by_associate: dict[str, dict[str, object]] = {who: {} for who in everybody}
-    query = sa.select(preference).where(preference.c.associate.in_(everybody))
-    for row in connection.execute(query.order_by(preference.c.associate, preference.c.name)):
+    rows = connection.execute(
+        sa.select(preference)
+        .where(preference.c.associate.in_(everybody))
+        .order_by(preference.c.associate, preference.c.name)
+    )
+    for row in rows:
         if row.associate == SITE or row.name not in OWN_COLUMNS:
             _take(by_associate[row.associate], row.name, row.value, row.associate)
-    columns_of = sa.select(associate.c.key, *(associate.c[name] for name in OWN_COLUMNS))
-    for row in connection.execute(columns_of.where(associate.c.key.in_(everybody))):
-        own = {"timezone": columns.zone(row.timezone, row.key), "language": row.language}
-        by_associate[row.key] |= {name: value for name, value in own.items() if value}
+    own_columns = [associate.c[name] for name in OWN_COLUMNS]
+    query = sa.select(associate.c.key, *own_columns).where(associate.c.key.in_(everybody))
+    for row in connection.execute(query):
+        own = by_associate[row.key]
+        if timezone := columns.zone(row.timezone, row.key):
+            own["timezone"] = timezone
+        if row.language:
+            own["language"] = row.language
     return by_associate
 
 

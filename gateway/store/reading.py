@@ -280,10 +280,18 @@ def _asked(connection: Connection, part: Sequence[int]) -> dict[int, datetime]:
     invitations by themselves: its newest REQUEST that left.
     """
     letter = outbox.c
-    asked = letter.method == "REQUEST", letter.state == "sent", invitation.c.counts
-    last = sa.select(letter.participant, sa.func.max(letter.settled_at).label("at"))
-    query = last.join(invitation, invitation.c.id == letter.invitation)
-    query = query.where(letter.participant.in_(part), *asked).group_by(letter.participant)
+    asked = (
+        letter.participant.in_(part),
+        letter.method == "REQUEST",
+        letter.state == "sent",
+        invitation.c.counts,
+    )
+    query = (
+        sa.select(letter.participant, sa.func.max(letter.settled_at).label("at"))
+        .join(invitation, invitation.c.id == letter.invitation)
+        .where(*asked)
+        .group_by(letter.participant)
+    )
     return {row.participant: row.at for row in connection.execute(query)}
 
 

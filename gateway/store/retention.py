@@ -152,8 +152,12 @@ def _is_told() -> sa.ColumnElement[bool]:
 
 def attempts(connection: Connection, after: int, before: datetime) -> Page:
     """Tries of letters that came to their end, made before then."""
-    letter = sa.select(outbox.c.state).where(outbox.c.id == attempt.c.letter).scalar_subquery()
-    columns = attempt.c.id, attempt.c.started_at.label("at"), letter.label("state")
+    of_letter = sa.select(outbox.c.state).where(outbox.c.id == attempt.c.letter)
+    columns = (
+        attempt.c.id,
+        attempt.c.started_at.label("at"),
+        of_letter.scalar_subquery().label("state"),
+    )
     rows = _page(connection, columns, attempt.c.id, after)
     old = [Old(row.id, None) for row in rows if row.at < before and row.state not in OPEN]
     return _cut(rows, old, before)
@@ -161,11 +165,21 @@ def attempts(connection: Connection, after: int, before: datetime) -> Page:
 
 def entries(connection: Connection, after: int, before: datetime) -> Page:
     """Journal entries from before then that every webhook was told of."""
-    floor = connection.execute(sa.select(sa.func.max(journal.c.id))).scalar_one() or 0
-    first_untold = connection.execute(sa.select(sa.func.min(webhook.c.after))).scalar_one()
-    end = min(floor - LATEST, floor if first_untold is None else first_untold - 1)
-    columns = journal.c.id, journal.c.follow_up, journal.c.at, journal.c.event
-    rows = [row for row in _page(connection, columns, journal.c.id, after) if row.id <= end]
+    newest = sa.select(sa.func.max(journal.c.id))
+    least_told = sa.select(sa.func.min(webhook.c.after))
+    floor = connection.execute(newest).scalar_one() or 0
+    first_untold = connection.execute(least_told).scalar_one()
+    end = floor - LATEST
+    if first_untold is not None:
+        end = min(end, first_untold - 1)
+    columns = (
+        journal.c.id,
+        journal.c.follow_up,
+        journal.c.at,
+        journal.c.event,
+    )
+    page = _page(connection, columns, journal.c.id, after)
+    rows = [row for row in page if row.id <= end]
     old = [Old(row.id, row.follow_up, row.event in NEEDED) for row in rows if row.at < before]
     return _cut(rows, old, before)
 

@@ -149,11 +149,20 @@ def decided(
     """
     newest = connection.execute(sa.select(sa.func.max(inbox.c.id))).scalar_one() or 0
     top = newest + 1 if below is None else min(below, newest + 1)
-    query = sa.select(*COLUMNS).where(
-        inbox.c.id < top, inbox.c.id >= top - window, inbox.c.detail.contains('"history"')
+    bottom = top - window
+    query = (
+        sa.select(*COLUMNS)
+        .where(
+            inbox.c.id < top,
+            inbox.c.id >= bottom,
+            inbox.c.detail.contains('"history"'),
+        )
+        .order_by(inbox.c.id.desc())
+        .limit(limit)
     )
-    rows = connection.execute(query.order_by(inbox.c.id.desc()).limit(limit)).all()
-    bottom = rows[-1].id if len(rows) == limit else top - window
+    rows = connection.execute(query).all()
+    if len(rows) == limit:
+        bottom = rows[-1].id
     return [_kept(row) for row in rows], bottom if bottom > 1 else None
 
 
@@ -187,12 +196,20 @@ def shrink(connection: Connection, most: int, before: datetime) -> int:
     more than `most` octets together. It waits all the same, and says where it is. Returns how many.
     """
     size = sa.func.length(inbox.c.raw)
-    columns = inbox.c.id, inbox.c.arrived_at, inbox.c.account, inbox.c.reason, size.label("octets")
-    query = sa.select(*columns).where(inbox.c.raw.is_not(None)).order_by(size.desc(), inbox.c.id)
-    rows = connection.execute(query).all()
-    total, shrunk = sum(row.octets for row in rows), 0
+    columns = (
+        inbox.c.id,
+        inbox.c.arrived_at,
+        inbox.c.account,
+        inbox.c.reason,
+        size.label("octets"),
+    )
+    query = sa.select(*columns).where(inbox.c.raw.is_not(None))
+    rows = connection.execute(query.order_by(size.desc(), inbox.c.id)).all()
+    total = sum(row.octets for row in rows)
+    shrunk = 0
     for row in rows:
-        too_old, too_much = row.arrived_at < before, total > most
+        too_old = row.arrived_at < before
+        too_much = total > most
         if row.octets <= HEAD or not (too_old or too_much):
             continue
         raw = connection.execute(sa.select(inbox.c.raw).where(inbox.c.id == row.id)).scalar_one()
@@ -202,7 +219,8 @@ def shrink(connection: Connection, most: int, before: datetime) -> int:
         reason = f"{row.reason}; {SHRUNK}, for {why}: the mail itself lies {where}"
         values = {"raw": head, "reason": reason}
         connection.execute(sa.update(inbox).where(inbox.c.id == row.id).values(values))
-        total, shrunk = total - row.octets + len(head), shrunk + 1
+        total += len(head) - row.octets
+        shrunk += 1
     return shrunk
 
 

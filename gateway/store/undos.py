@@ -71,8 +71,12 @@ def drop(connection: Connection, keys: Collection[str]) -> int:
     """Nothing of what was saved of these follow-ups can be taken back. Returns how many saves that
     were.
     """
-    rows = connection.execute(sa.select(undo.c.id, undo.c.follow_up, undo.c.states)).all()
-    numbers = [row.id for row in rows if {row.follow_up, *json.loads(row.states)} & {*keys}]
+    query = sa.select(undo.c.id, undo.c.follow_up, undo.c.states)
+    numbers = list[int]()
+    for row in connection.execute(query).all():
+        about = {row.follow_up, *json.loads(row.states)}
+        if not about.isdisjoint(keys):
+            numbers.append(row.id)
     for part in chunks.parts(numbers):
         connection.execute(sa.delete(undo).where(undo.c.id.in_(part)))
     return len(numbers)

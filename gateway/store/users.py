@@ -223,14 +223,17 @@ def failures(connection: Connection, name: str, address: str, now: datetime) -> 
     address waits until those who asked before have noted their own try.
     """
     if connection.dialect.name != "sqlite":
-        turn = int.from_bytes(hashlib.sha256(address.encode()).digest()[:8], "big", signed=True)
+        octets = hashlib.sha256(address.encode()).digest()[:8]
+        turn = int.from_bytes(octets, "big", signed=True)
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(turn)))
-    recent = failed_sign_in.c.at > now - FAILURES_COUNT
-    of_name = sa.select(sa.func.count()).where(
-        failed_sign_in.c.name == name, failed_sign_in.c.address == address, recent
+    any_name = sa.select(sa.func.count()).where(
+        failed_sign_in.c.address == address,
+        failed_sign_in.c.at > now - FAILURES_COUNT,
     )
-    any_name = sa.select(sa.func.count()).where(failed_sign_in.c.address == address, recent)
-    return connection.execute(of_name).scalar_one(), connection.execute(any_name).scalar_one()
+    of_name = any_name.where(failed_sign_in.c.name == name)
+    tries = connection.execute(of_name).scalar_one()
+    tries_of_address = connection.execute(any_name).scalar_one()
+    return tries, tries_of_address
 
 
 def note_failure(connection: Connection, name: str, address: str, now: datetime) -> int:

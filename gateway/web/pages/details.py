@@ -66,7 +66,9 @@ STATUSES = {status.word: words.BY_CODE[status].word for status in Status}
 
 def change(here: Visit, entry: journal.Entry) -> str:
     """How a row stood before, and stands now; "" where what happened says it already."""
-    if entry.before == entry.after or entry.event in (Outcome.SEEN.value, Outcome.PROPOSAL.value):
+    if entry.before == entry.after:
+        return ""
+    if entry.event in (Outcome.SEEN.value, Outcome.PROPOSAL.value):
         return ""
     before = "" if entry.before in SEEN else STATUSES.get(entry.before, "")
     after = STATUSES.get(entry.after, "")
