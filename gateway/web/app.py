@@ -76,6 +76,7 @@ def create(
     table.install(app, site)
     app.add_middleware(serving.Departures)
     app.add_middleware(serving.Compressed)
+    app.add_middleware(serving.Heads)
     return app
 
 

@@ -25,7 +25,7 @@ HEADERS = {"Cache-Control": "private, no-cache"}
 def install(app: FastAPI) -> None:
     """The route, which stands outside of the door."""
 
-    @app.api_route(door.FEED + "{secret:path}", methods=["GET", "HEAD"], include_in_schema=False)
+    @app.get(door.FEED + "{secret:path}", include_in_schema=False)
     async def feed(
         request: Request, secret: str, if_none_match: Annotated[str, Header()] = ""
     ) -> Response:

@@ -30,7 +30,9 @@ from gateway.web.problems import HttpProblem
 
 HEALTH = frozenset({"/healthz", "/metrics", "/readyz"})
 """They answer while the store is away."""
-SIGN_IN = frozenset({"/sign-in", "/sign-in/link", "/sign-in/openid", openid.BACK})
+SIGNS_IN = frozenset({"/sign-in/link", "/sign-in/openid", openid.BACK})
+"""GET of these has an effect, once."""
+SIGN_IN = SIGNS_IN | {"/sign-in"}
 STATIC = "/static/"
 FEED = "/diary-feed/"
 """Calendar programs sign in with nothing but the address (`diary_feed`)."""

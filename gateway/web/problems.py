@@ -38,6 +38,8 @@ RETRY_SECONDS = 5
 AWAY = marked("the store cannot be used at the moment; the log of the gateway says why")
 """Where it is, and what the system says of it, is for who runs the gateway."""
 
+NO_ROUTE = "there is no such route; /api/openapi.json has all of them"
+
 PLAIN = {
     "Not Found": marked("there is no such page"),
     "Method Not Allowed": marked("this page takes no such form"),
@@ -53,6 +55,7 @@ TYPES = {
     HTTPStatus.METHOD_NOT_ALLOWED: "method",
     HTTPStatus.REQUEST_TIMEOUT: "too-slow",
     HTTPStatus.CONFLICT: "refused",
+    HTTPStatus.GONE: "gone",
     HTTPStatus.PRECONDITION_FAILED: "stale",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too-large",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "media-type",
@@ -209,6 +212,9 @@ def install(app: FastAPI) -> None:
         methods = request.app.state.methods.of(request.url.path)
         if status is HTTPStatus.METHOD_NOT_ALLOWED and methods:
             headers = {"Allow": ", ".join(methods)}
+            detail = f"this route takes {headers['Allow']}"
+        if status is HTTPStatus.NOT_FOUND and request.url.path.startswith("/api/"):
+            detail = NO_ROUTE
         return shown(request.scope, ProblemDetails(status, detail, _errors(places), headers))
 
     async def ours(request: Request, error: Exception) -> Response:

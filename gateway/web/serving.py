@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from anyio import BrokenResourceError
+from anyio import BrokenResourceError, CancelScope
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
 from gateway.web import door
-from gateway.web.api.gate import Receive, Scope, Send
+from gateway.web.api.gate import Message, Receive, Scope, Send
 
 log = structlog.get_logger(__name__)
 
@@ -58,3 +58,27 @@ class Departures:
             await self._app(scope, receive, send)
         except* BrokenResourceError:
             log.debug("a reader of events has left", path=scope["path"])
+
+
+class Heads:
+    """HEAD wherever there is GET (RFC 9110 §9.3.2): its headers alone. A stream ends there, too.
+    Where GET signs somebody in there is none: programs that look at links would use them up.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_asked = scope["type"] == "http" and scope["method"] == "HEAD"
+        if not is_asked or scope["path"] in door.SIGNS_IN or scope["path"].startswith(door.STATIC):
+            await self._app(scope, receive, send)
+            return
+        with CancelScope() as rest:
+
+            async def headers(message: Message) -> None:
+                await send(message)
+                if message["type"] == "http.response.start":
+                    await send({"type": "http.response.body", "body": b""})
+                    rest.cancel()
+
+            await self._app({**scope, "method": "GET"}, receive, headers)

@@ -136,6 +136,7 @@ REFUSED: Mapping[int, tuple[str, str, str, dict[str, Any]]] = {
     401: ("GET", "/tokens", "", {}),
     403: ("GET", "/tokens", "read", {}),
     404: ("GET", "/tokens/99", "admin", {}),
+    410: ("GET", "/changes?after=9999", "crm", {}),
     409: ("POST", "/users", "admin", {"json": {"name": "administrator", "role": "admin"}}),
     412: ("DELETE", "/tokens/1", "admin", {"headers": {"If-Match": '"x"'}}),
     413: ("POST", "/tokens", "admin", {"headers": JSON, "content": b" " * (gate.MOST_BYTES + 1)}),

@@ -20,6 +20,7 @@ from gateway.health import Condition, State
 from gateway.model import Access
 from gateway.store import engine, journal
 from gateway.web import app, feed, serve
+from gateway.web.api import gate
 from gateway.web.api.site import Site as Api
 from tests.web import signing
 
@@ -343,6 +344,22 @@ async def test_a_fault_of_ours_tells_nothing_and_stays_guarded(site: Site) -> No
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert "99" not in answer.text
         assert (await client.get("/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api/v1/follow-ups", "/api/v1/import"])
+async def test_whoever_sends_all_of_too_much_reads_that_it_was(site: Site, path: str) -> None:
+    most = gate.IMPORT_BYTES if path == gate.IMPORT else gate.MOST_BYTES
+
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(most // 1_000_000 + 1):
+            yield b" " * 1_000_000
+
+    said = {"Content-Type": "application/json"}
+    async with site.client() as client:
+        for body in (b" " * (most + 1), parts()):
+            answer = await client.post(path, content=body, headers=said)
+            assert answer.status_code == 413
+            assert answer.json()["type"] == "/api/problems/too-large"
 
 
 @pytest.mark.parametrize(

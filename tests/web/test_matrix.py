@@ -24,6 +24,7 @@ EVENTS = "/api/v1/events"
 """Has tests of its own. What is no part of the API, `test_pages` asks."""
 FOLLOW_UPS = ("own", "foreign", "private")
 RIGHTS = table.rights()
+READS = ("GET", "HEAD")
 HIDDEN_TITLE = "Title of private"
 
 
@@ -86,9 +87,9 @@ async def asked(
     for parameter in re.findall(r"{(\w+)}", path):
         path = path.replace(f"{{{parameter}}}", said.pop(parameter))
     headers = {"On-Behalf-Of": behalf} if behalf else {}
-    if right.method != "GET":
+    if right.method not in READS:
         said["dry_run"] = "true"
-    if right.method not in ("GET", "POST"):
+    if right.method not in (*READS, "POST"):
         headers["If-Match"] = "*"
     body = {"json": right.example} if right.example is not None else {}
     return await office.ask(right.method, path, name, headers, params=said, **body)

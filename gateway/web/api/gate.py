@@ -161,8 +161,11 @@ async def _read(receive: Receive, most: int) -> bytes:
 
 
 def _too_large(most: int) -> HttpProblem:
+    """The connection stays: whoever sends all of a body before they read (most clients do) would
+    be reset, and never read this. The server throws away what still comes.
+    """
     words = f"the body is larger than {most:,} bytes".replace(",", " ")
-    return HttpProblem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, words, {"Connection": "close"})
+    return HttpProblem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, words)
 
 
 def replay(whole: bytes, receive: Receive) -> Receive:

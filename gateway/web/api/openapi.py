@@ -148,6 +148,8 @@ def refusals(right: Right, has_body: bool) -> Iterator[int]:
         yield 409
     if right.method in CHANGES:
         yield from (412, 428)
+    if right.path == f"{PREFIX}/changes":
+        yield 410
 
 
 def _show(success: dict[str, Any], answer: Any) -> None:

@@ -185,6 +185,7 @@ class Methods:
 
     def __init__(self, table: Sequence[Right]) -> None:
         self._patterns = [(_pattern(right.path), right.method) for right in table]
+        self._patterns += [(path, "HEAD") for path, method in self._patterns if method == "GET"]
 
     def of(self, path: str) -> list[str]:
         """Of the pattern that says most of the path: `{key}.ics` before `{key}`."""
