@@ -279,11 +279,7 @@ def _weeks(
 ) -> list[WorkingWeek]:
     """When these work, each by the own clock; where there is none of them, when the site does."""
     preferred = stored.of_each(desk.connection, associates or [stored.SITE])
-    override = (
-        preferences.effective({"working_hours": preferences.checked("working_hours", within)})
-        if within is not None
-        else None
-    )
+    override = None if within is None else _hours(within)
     weeks = {
         WorkingWeek(
             own.timezone or desk.settings.mail.timezone,
@@ -292,6 +288,16 @@ def _weeks(
         for own in preferred.values()
     }
     return sorted(weeks, key=lambda week: week.timezone)
+
+
+def _hours(within: Mapping[str, object]) -> preferences.Preferences:
+    try:
+        said = preferences.checked("working_hours", within)
+    except InputError as error:
+        words = marked("%(place)s: %(reason)s")
+        places = [(("within",), str(error))]
+        raise InputError(words, places, place="within", reason=error) from error
+    return preferences.effective({"working_hours": said})
 
 
 def _line(line: Line, zone: str) -> Json:

@@ -40,7 +40,6 @@ LIBRARY = {
     "float_parsing": marked("input should be a valid number, unable to parse string as a number"),
     "bool_parsing": marked("input should be a valid boolean, unable to interpret input"),
     "list_type": marked("input should be a valid list"),
-    "dict_type": marked("input should be a valid dictionary"),
     "greater_than": marked("input should be greater than %(gt)s"),
     "less_than": marked("input should be less than %(lt)s"),
     "bool_type": marked("input should be a valid boolean"),
@@ -389,10 +388,12 @@ def reason(error: Any) -> str:
         case "value_error":
             said = error["ctx"]["error"].args[0]
             return said if isinstance(said, Phrase) else str(said)
-        case "model_type":
+        case "model_type" | "dict_type":
             return marked("should be a JSON object")
         case "string_pattern_mismatch" if error["ctx"]["pattern"] == NAMED:
             return marked("is no token: letters, digits and . _ = - only, at most 40")
+        case "too_long" if isinstance(error["input"], str):
+            return Phrase(LIBRARY["string_too_long"], **error["ctx"])
         case name if name in LIBRARY:
             return Phrase(LIBRARY[name], **error.get("ctx", {}))
         case _:

@@ -5,12 +5,12 @@ browser takes away (§5.2.4); "new" and what ends in ".ics", which are addresses
 """
 
 import re
+from collections.abc import Iterable
 from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import Depends, Path, Query
-
-from gateway.errors import InputError
+from fastapi.exceptions import RequestValidationError
 
 NAMED = "*"
 """Stands in the path for a key that cannot, which `?key=` says instead."""
@@ -37,8 +37,19 @@ async def _key(
     if key != NAMED:
         return key
     if not named:
-        raise InputError("key: is missing; * in the path means that ?key= says it")
+        raise refused(["key"], "is missing; * in the path means that ?key= says it")
     return named
+
+
+def refused(parameters: Iterable[str], reason: str) -> RequestValidationError:
+    """What is wrong with parameters of the address."""
+    wrong = ValueError(reason)
+    return RequestValidationError(
+        [
+            {"type": "value_error", "loc": ("query", name), "ctx": {"error": wrong}}
+            for name in parameters
+        ]
+    )
 
 
 Key = Annotated[str, Depends(_key)]

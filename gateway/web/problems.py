@@ -155,8 +155,10 @@ def status(error: Exception) -> HTTPStatus:
     )
 
 
-def response(error: Exception) -> ProblemDetails:
-    """An error of ours, or FastAPI's complaint, as it leaves."""
+def response(error: Exception, *, is_read: bool = False) -> ProblemDetails:
+    """An error of ours, or FastAPI's complaint, as it leaves. `is_read`: by GET, which has
+    parameters and no body.
+    """
     if isinstance(error, RequestValidationError):
         return _invalid(error)
     if isinstance(error, HttpProblem):
@@ -170,7 +172,20 @@ def response(error: Exception) -> ProblemDetails:
     detail = str(error)
     if isinstance(error, GatewayError) and error.facts and not named:
         detail = Phrase(error.words, **error.facts)
-    return ProblemDetails(status(error), detail, _errors(places), places=named)
+    wrong = places or _begun_with(error)
+    errors = [_parameter(*one) for one in wrong] if is_read else _errors(wrong)
+    return ProblemDetails(status(error), detail, errors, places=named)
+
+
+def _begun_with(error: Exception) -> Sequence[tuple[Steps, str]]:
+    """Words that begin with a field and a colon are about that field."""
+    field, colon, reason = str(error).partition(": ")
+    is_named = isinstance(error, InputError) and colon and field.isidentifier()
+    return [((field,), reason)] if is_named else ()
+
+
+def _parameter(steps: Steps, reason: str) -> dict[str, str]:
+    return {"parameter": str(steps[0]) if steps else "", "detail": reason}
 
 
 def _errors(places: Sequence[tuple[Steps, str]]) -> list[dict[str, str]]:
@@ -198,7 +213,7 @@ def _place(loc: Steps, reason: str) -> dict[str, str]:
     where, *steps = loc
     if where == "body":
         return {"pointer": pointer(tuple(steps)), "detail": reason}
-    return {"parameter": str(steps[0] if steps else where), "detail": reason}
+    return _parameter(tuple(steps) or (where,), reason)
 
 
 def install(app: FastAPI) -> None:
@@ -218,7 +233,7 @@ def install(app: FastAPI) -> None:
         return shown(request.scope, ProblemDetails(status, detail, _errors(places), headers))
 
     async def ours(request: Request, error: Exception) -> Response:
-        return shown(request.scope, response(error))
+        return shown(request.scope, response(error, is_read=request.method == "GET"))
 
     async def broken(request: Request, error: Exception) -> Response:
         words = marked("a fault of this program; its log has the details")

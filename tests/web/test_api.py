@@ -402,3 +402,67 @@ async def test_a_bare_number_is_no_time(office: Office) -> None:
     until = {**body, "until": "2026-12-01T09:00:00Z"}
     answer = await office.ask("POST", "/first-available", json=until)
     assert [error["pointer"] for error in answer.json()["errors"]] == ["/not_before"]
+
+
+DECEMBER = "from=2026-12-01T00:00:00Z&to=2026-12-08T00:00:00Z"
+WRONG_PARAMETERS = [
+    ("/follow-ups?ower=kari&titel=x", ["ower", "titel"]),
+    ("/follow-ups?cursor=x", ["cursor"]),
+    ("/follow-ups?from=tomorrow&to=1", ["from", "to"]),
+    ("/follow-ups?changed_after=2026-12-01T09:00:00", ["changed_after"]),
+    ("/follow-ups/*", ["key"]),
+    ("/follow-ups/own/dates?from=x&to=2026-12-31", ["from"]),
+    ("/follow-ups/own/dates?from=2026-12-31&to=2026-12-01", ["to"]),
+    ("/participants?status=perhaps", ["status"]),
+    (f"/diary?of=,&{DECEMBER}", ["of"]),
+    ("/diary?of=per&from=2026-12-01&to=2026-12-01", ["to"]),
+    ("/diary?of=per&from=2026-01-01&to=2026-12-01", ["to"]),
+]
+
+
+@pytest.mark.parametrize(("path", "wrong"), WRONG_PARAMETERS)
+async def test_what_is_wrong_in_an_address_names_the_parameter(
+    office: Office, path: str, wrong: list[str]
+) -> None:
+    answer = await office.ask("GET", path)
+    assert answer.status_code == 422
+    errors = answer.json()["errors"]
+    assert [error["parameter"] for error in errors] == wrong
+    assert all(error["detail"] for error in errors)
+
+
+async def test_a_parameter_of_a_write_is_one_too(office: Office) -> None:
+    for path in ("/follow-ups/*", "/follow-ups/own?dryrun=true"):
+        answer = await office.ask("PUT", path, headers={"If-Match": "*"}, json={"title": "x"})
+        [error] = answer.json()["errors"]
+        assert error["parameter"] in ("key", "dryrun")
+
+
+HOURS = {"participants": [{"associate": "per"}], "minutes": 60, "within": {"thursda": []}}
+WRONG_BODIES: list[tuple[str, str, Any, str]] = [
+    ("/webhooks", "crm", {"url": "https://crm.example/x", "types": ["none"]}, "/types"),
+    ("/review/apply", "admin", {"outcome": "none"}, "/outcome"),
+    ("/first-available", "crm", HOURS, "/within"),
+]
+
+
+@pytest.mark.parametrize(("path", "by", "body", "pointer"), WRONG_BODIES)
+async def test_what_is_wrong_in_a_body_has_a_pointer(
+    office: Office, path: str, by: str, body: Any, pointer: str
+) -> None:
+    answer = await office.ask("POST", path, by, json=body)
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+
+
+async def test_a_length_is_counted_in_characters(office: Office) -> None:
+    row = office.row("own", "per")
+    said = {"reply": "accepted", "comment": "x" * 4001}
+    answer = await office.ask("POST", f"/participants/{row}/answer", json=said)
+    [error] = answer.json()["errors"]
+    assert error == {
+        "pointer": "/comment",
+        "detail": "string should have at most 4000 characters",
+    }
+    patch = await office.ask("PATCH", "/follow-ups/own", headers={"If-Match": "*"}, json=[1])
+    assert patch.json()["errors"] == [{"pointer": "", "detail": "should be a JSON object"}]

@@ -198,7 +198,6 @@ class Odd(pydantic.BaseModel):
     text: str = pydantic.Field("xx", min_length=2, max_length=3)
     colour: Colour = Colour.RED
     many: list[int] = []
-    table: dict[str, int] = {}
 
 
 @pytest.mark.parametrize(
@@ -220,7 +219,6 @@ class Odd(pydantic.BaseModel):
         ("text", "xxxx"),
         ("colour", "green"),
         ("many", "x"),
-        ("table", "x"),
     ],
 )
 def test_what_pydantic_says_is_in_the_catalogue_word_by_word(field: str, value: object) -> None:

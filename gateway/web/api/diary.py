@@ -1,18 +1,10 @@
 """Routes of diaries, of free times and of who is busy (docs/api.md, domain.md §5, §8)."""
 
-from datetime import datetime, timedelta
 from typing import Annotated, Any, Self
 
 from fastapi import Query
 from fastapi.responses import Response
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    Field,
-    model_validator,
-)
+from pydantic import BaseModel, Field, model_validator
 
 from gateway.actions import asked as answers
 from gateway.actions import diaries, diary_views, directory
@@ -23,24 +15,16 @@ from gateway.errors import InputError
 from gateway.followups import permission
 from gateway.followups.permission import Verb
 from gateway.store.diary_views import View
-from gateway.store.marked import EARLIEST, LATEST
-from gateway.web.api import models
+from gateway.web.api import models, times
 from gateway.web.api.asking import Changing, Json, Listing, Pages, Posting, Reading
-from gateway.web.api.filtering import written
 from gateway.web.api.routes import On, Routes
+from gateway.web.api.times import At
 
 routes = Routes("diary")
 
 
-def _in_reach(at: datetime) -> datetime:
-    if not EARLIEST <= at <= LATEST - timedelta(days=400):
-        raise ValueError(f"is not in the years {EARLIEST.year} to {LATEST.year - 2}")
-    return at
-
-
-At = Annotated[AwareDatetime, BeforeValidator(written), AfterValidator(_in_reach)]
-From = Annotated[At, Query(alias="from", description="From this instant on.")]
-To = Annotated[At, Query(alias="to", description="Before this one, at most 92 days later.")]
+From = Annotated[At, Query(alias="from", description=f"From then on: {times.DESCRIBED}.")]
+To = Annotated[At, Query(alias="to", description="Before this, at most 92 days later.")]
 Of = Annotated[
     str,
     Query(
@@ -109,8 +93,8 @@ class Search(Entry):
 
     participants: Annotated[list[Somebody], Field(min_length=1, max_length=2_000)]
     minutes: Annotated[int, Field(ge=1, le=7 * 24 * 60)]
-    not_before: Annotated[At | None, Field(strict=False)] = None
-    until: Annotated[At | None, Field(strict=False)] = None
+    not_before: At | None = None
+    until: At | None = None
     within: dict[str, list[str]] | None = None
     without: Annotated[str, Field(alias="except", max_length=1000)] = ""
 
@@ -140,7 +124,7 @@ async def shown(of: Of, since: From, until: To, asked: Reading) -> Response:
 
     def look(desk: Desk) -> Json:
         permission.require(desk.actor, Verb.SEE)
-        return diaries.shown(desk, _names(of), (since, until))
+        return diaries.shown(desk, _names(of), (times.at(desk, since), times.at(desk, until)))
 
     return await asked.read(look)
 
@@ -194,7 +178,8 @@ async def busy(
 
     def look(desk: Desk) -> Json:
         permission.require(desk.actor, Verb.SEE)
-        return diaries.busy(desk, _names(of), (since, until), without)
+        period = times.at(desk, since), times.at(desk, until)
+        return diaries.busy(desk, _names(of), period, without)
 
     return await asked.read(look)
 
@@ -241,7 +226,7 @@ async def first_available(said: Search, asked: Posting) -> Response:
             desk,
             said.names,
             said.minutes,
-            (said.not_before, said.until),
+            (times.instant(desk, said.not_before), times.instant(desk, said.until)),
             said.within,
             said.without,
         )

@@ -1,42 +1,22 @@
 """The filters of lists as the address says them (docs/api.md), and where a list goes on."""
 
-import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Query
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator
+from pydantic import AfterValidator
 
-from gateway.errors import InputError
+from gateway.actions.desk import Desk
 from gateway.model import Delivery, Kind, Reply
 from gateway.status import Status
 from gateway.store import codec
 from gateway.store.filters import FollowUps, Page, Participants, Place
-from gateway.store.marked import EARLIEST, LATEST
-from gateway.web.api import cursors
+from gateway.web.api import cursors, times
 from gateway.web.api.asking import Asking, Listing
+from gateway.web.api.times import At
 
-WRITTEN = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]")
-
-
-def written(text: Any) -> Any:
-    """A time as people and programs write it; a bare number is read as seconds by others."""
-    if text is not None and not (isinstance(text, str) and WRITTEN.match(text)):
-        raise ValueError("is no time like 2026-12-01T09:00:00+01:00")
-    return text
-
-
-def _in_reach(at: datetime) -> datetime:
-    if not EARLIEST <= at <= LATEST:
-        raise ValueError(f"is not in the years {EARLIEST.year} to {LATEST.year}")
-    return at
-
-
-At = Annotated[
-    AwareDatetime | None, BeforeValidator(written), AfterValidator(lambda at: at and _in_reach(at))
-]
-From = Query(alias="from", description="Begins (or is due) then or later.")
+From = Query(alias="from", description=f"Begins (or is due) then or later: {times.DESCRIBED}.")
 To = Query(alias="to", description="Begins (or is due) before.")
 Name = Annotated[str | None, Query(min_length=1, max_length=1000)]
 
@@ -75,9 +55,11 @@ def _facts(
 
 
 def _times(
-    since: Annotated[At, From] = None,
-    until: Annotated[At, To] = None,
-    changed_after: Annotated[At, Query(description="Something happened to it since.")] = None,
+    since: Annotated[At | None, From] = None,
+    until: Annotated[At | None, To] = None,
+    changed_after: Annotated[
+        At | None, Query(description="Something happened to it since.")
+    ] = None,
 ) -> dict[str, Any]:
     return {"since": since, "until": until, "changed_after": changed_after}
 
@@ -85,26 +67,33 @@ def _times(
 def _follow_ups(
     links: Annotated[dict[str, Any], Depends(_links)],
     facts: Annotated[dict[str, Any], Depends(_facts)],
-    times: Annotated[dict[str, Any], Depends(_times)],
-) -> FollowUps:
-    return FollowUps(**links, **facts, **times)
+    said: Annotated[dict[str, Any], Depends(_times)],
+) -> Callable[[Desk], FollowUps]:
+    def wanted(desk: Desk) -> FollowUps:
+        moments: dict[str, Any] = {name: times.instant(desk, value) for name, value in said.items()}
+        return FollowUps(**links, **facts, **moments)
+
+    return wanted
 
 
 WORDS = {status.word: status for status in Status}
 
 
-def _status(said: str | None) -> Status | None:
+def _status(said: str | None) -> str | None:
+    """The name of a status, of which the code may be said."""
     if said is None or said in WORDS:
-        return WORDS.get(said or "")
+        return said
     number = int(said) if said.isdecimal() and len(said) < 4 else 0
     if number not in list(Status):
-        raise InputError(f"status: {said!r} is none; there are {', '.join(WORDS)}, or their codes")
-    return Status(number)
+        raise ValueError(f"{said!r} is none; there are {', '.join(WORDS)}, or their codes")
+    return Status(number).word
 
 
 def _answers(
     status: Annotated[
-        str | None, Query(max_length=40, description="A code, or its name: 9, declined.")
+        str | None,
+        Query(max_length=40, description="A code, or its name: 9, declined."),
+        AfterValidator(_status),
     ] = None,
     reply: Annotated[
         Reply | None, Query(description="needs-action: is asked, and has not answered.")
@@ -113,7 +102,7 @@ def _answers(
     conflict: bool | None = None,
 ) -> dict[str, Any]:
     return {
-        "status": _status(status),
+        "status": WORDS.get(status or ""),
         "reply": reply,
         "delivery": delivery,
         "conflict": conflict,
@@ -125,19 +114,23 @@ def _participants(
     follow_up: Name = None,
     person: Name = None,
     company: Name = None,
-    changed_after: At = None,
-) -> Participants:
-    return Participants(
-        **answers,
-        follow_up=follow_up,
-        person=person,
-        company=company,
-        changed_after=changed_after,
-    )
+    changed_after: At | None = None,
+) -> Callable[[Desk], Participants]:
+    def wanted(desk: Desk) -> Participants:
+        return Participants(
+            **answers,
+            follow_up=follow_up,
+            person=person,
+            company=company,
+            changed_after=times.instant(desk, changed_after),
+        )
+
+    return wanted
 
 
-FollowUpFilters = Annotated[FollowUps, Depends(_follow_ups)]
-ParticipantFilters = Annotated[Participants, Depends(_participants)]
+FollowUpFilters = Annotated[Callable[[Desk], FollowUps], Depends(_follow_ups)]
+ParticipantFilters = Annotated[Callable[[Desk], Participants], Depends(_participants)]
+"""What is wanted, once it is known where whoever asks is at home."""
 
 
 def follow_up_place(asked: Asking, criteria: FollowUps) -> Place | None:

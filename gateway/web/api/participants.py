@@ -24,7 +24,7 @@ async def every(asked: Pages, criteria: ParticipantFilters) -> Response:
 
     def look(desk: Desk) -> Listing:
         after = filtering.number_place(asked)
-        page = filters.participants(desk.connection, desk.actor, criteria, asked.limit, after)
+        page = filters.participants(desk.connection, desk.actor, criteria(desk), asked.limit, after)
         return filtering.listing(page, lambda numbers: shown.rows(desk, numbers))
 
     return await asked.read(look)

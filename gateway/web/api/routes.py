@@ -23,9 +23,8 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from gateway.errors import InputError
 from gateway.followups.permission import Verb
-from gateway.web import problems
+from gateway.web import keys, problems
 from gateway.web.api import documents
 from gateway.web.api.site import PREFIX
 
@@ -167,7 +166,7 @@ class _Route(APIRoute):
             unknown = sorted(set(request.query_params) - names)
             if unknown:
                 there_are = f"; there are {', '.join(sorted(names))}" if names else ""
-                raise InputError(f"{unknown[0]}: no such parameter{there_are}")
+                raise keys.refused(unknown, f"no such parameter{there_are}")
             response: Response = await handle(_Request(request.scope, request.receive))
             return response
 
