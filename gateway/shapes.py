@@ -393,6 +393,23 @@ def follow_up(view: FollowUp) -> Json:
     return shape | {"version": version(shape)}
 
 
+OUTLINE = ("key", "private", "all_day", "timezone")
+OUTLINE_TIMES = ("start", "end", "answer_by", "created_at", "changed_at")
+
+
+def outline(view: FollowUp) -> Json:
+    """Key, times and delivery: what administrators see of a private one. Why a letter did not
+    arrive is not among it: servers like to name the recipient.
+    """
+    shape = _plain(view, OUTLINE) | _times(view, OUTLINE_TIMES, view.zone)
+    shape["deadline"] = _deadline(view.deadline, view.zone)
+    shape["participants"] = [
+        _plain(row, ("id", "delivery")) | _times(row, ("delivery_at",), view.zone)
+        for row in view.participants or ()
+    ]
+    return shape
+
+
 def version(shape: Mapping[str, Any]) -> str:
     """The name of just this representation: another value anywhere makes another one."""
     text = json.dumps(shape, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

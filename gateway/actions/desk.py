@@ -109,7 +109,7 @@ class Desk:
         if concerned is None:
             raise NotFound(marked("there is no follow-up %(key)s"), key=key)
         permission.require(self.actor, verb, concerned, row)
-        if verb is not Verb.SEE:
+        if verb not in permission.READING:
             self.watch(key)
         return concerned
 

@@ -18,6 +18,10 @@ class Verb(StrEnum):
 
     SEE = "see"
     """Read a follow-up, whole."""
+    OUTLINE = "outline"
+    """Read of a follow-up at least key, times and delivery, which is all that administrators see of
+    private ones.
+    """
     CREATE = "create"
     """Make a follow-up of one's own."""
     EDIT = "edit"
@@ -64,6 +68,7 @@ class Parties:
         )
 
 
+READING = frozenset({Verb.SEE, Verb.OUTLINE})
 OF_THE_INVITEE = frozenset({Verb.ANSWER, Verb.OWN})
 OF_THE_CRM = frozenset({Verb.CREATE, Verb.DIRECTORY, Verb.IMPORT, Verb.DEFINE, Verb.WEBHOOKS})
 OF_ADMINISTRATORS = frozenset({Verb.DEFINE, Verb.OPERATE, Verb.WEBHOOKS})
@@ -78,8 +83,9 @@ def may(actor: Actor, verb: Verb, parties: Parties | None = None, row: str = "")
     if actor.is_whole_crm:
         return Answer.YES
     if parties.private and not parties.concerns(actor.associate):
-        return Answer.HIDDEN
-    if verb is Verb.SEE:
+        is_outlined = verb is Verb.OUTLINE and actor.access is Access.ADMIN
+        return Answer.YES if is_outlined else Answer.HIDDEN
+    if verb in READING:
         return Answer.YES
     if verb in OF_THE_INVITEE and row and row == actor.associate and _acts(actor):
         return Answer.YES

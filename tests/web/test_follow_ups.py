@@ -242,3 +242,33 @@ async def test_what_is_in_the_way_says_the_first_time_that_is_free(office: Offic
     assert room1["conflict"] is True
     listed = await got(office, "/follow-ups", owner="kari")
     assert [(one["conflict"], one["first_available"]) for one in listed["items"]] == [(True, None)]
+
+
+async def test_api_1_of_a_private_one_administrators_are_told_key_times_and_delivery(
+    office: Office,
+) -> None:
+    office.plan()
+    answer = await office.ask("GET", "/follow-ups/private", "admin")
+    outline = answer.json()
+    assert outline.pop("created_at")
+    rows = [{"id": office.row("private", who)} for who in ("per", "ola")]
+    assert outline == {
+        "key": "private",
+        "private": True,
+        "start": "2026-12-01T09:00:00+01:00",
+        "end": "2026-12-01T10:00:00+01:00",
+        "all_day": False,
+        "timezone": "Europe/Oslo",
+        "deadline": None,
+        "answer_by": None,
+        "changed_at": outline["changed_at"],
+        "participants": [{**row, "delivery": "queued", "delivery_at": None} for row in rows],
+    }
+    known = {"If-None-Match": answer.headers["etag"]}
+    again = await office.ask("GET", "/follow-ups/private", "admin", known)
+    assert again.status_code == 304
+    page = await got(office, "/follow-ups", by="admin")
+    assert "private" not in [one["key"] for one in page["items"]]
+    for more in ("/participants", "/letters", "/journal", ".ics"):
+        hidden = await office.ask("GET", f"/follow-ups/private{more}", "admin")
+        assert hidden.status_code == 404

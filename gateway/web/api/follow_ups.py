@@ -10,7 +10,8 @@ from gateway import shapes
 from gateway.actions import histories, letters
 from gateway.actions.desk import Desk
 from gateway.errors import InputError, NotFound, Refused
-from gateway.followups.permission import Verb
+from gateway.followups import permission
+from gateway.followups.permission import Answer, Verb
 from gateway.ical import ics
 from gateway.model import Edition
 from gateway.store import filters, followups, outbox, reading, stated
@@ -51,13 +52,22 @@ async def calendar(key: Key, asked: Reading) -> Response:
     return Response(written, media_type="text/calendar; charset=utf-8; method=PUBLISH")
 
 
-@routes.get("/follow-ups/{key}", Verb.SEE, On.FOLLOW_UP, answer=models.FollowUpShape)
+@routes.get(
+    "/follow-ups/{key}",
+    Verb.OUTLINE,
+    On.FOLLOW_UP,
+    answer=models.FollowUpShape | models.OutlineShape,
+)
 async def one(key: Key, asked: Reading) -> Response:
-    """One follow-up with its participants, as PUT takes it"""
+    """One follow-up with its participants, as PUT takes it
+
+    Administrators see of a private one key, times and delivery.
+    """
 
     def look(desk: Desk) -> Json:
-        desk.require(Verb.SEE, key)
-        return shown.follow_up(desk, key)
+        whom = desk.require(Verb.OUTLINE, key)
+        is_seen = permission.may(desk.actor, Verb.SEE, whom) is Answer.YES
+        return shown.follow_up(desk, key) if is_seen else shown.outline(desk, key)
 
     return await asked.read(look)
 

@@ -101,6 +101,30 @@ class FollowUpShape(load_format.FollowUp):
     changed_by: str
 
 
+class DeliveredShape(Shape):
+    """A participant, of whom only this is told."""
+
+    id: int
+    delivery: str
+    delivery_at: str | None
+
+
+class OutlineShape(Shape):
+    """What administrators see of a private follow-up: key, times and delivery."""
+
+    key: str
+    private: Literal[True]
+    start: str | None
+    end: str | None
+    all_day: bool
+    timezone: str
+    deadline: str | None
+    answer_by: str | None
+    created_at: str
+    changed_at: str | None
+    participants: list[DeliveredShape]
+
+
 class AttemptShape(Shape):
     """One try to hand a letter over, with the server's words."""
 

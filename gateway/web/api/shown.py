@@ -26,6 +26,12 @@ def follow_up(desk: Desk, key: str) -> Json:
     return shapes.follow_up(view)
 
 
+def outline(desk: Desk, key: str) -> Json:
+    """What is told of it to whom it is private."""
+    [view] = reading.follow_ups(desk.connection, [key], _zone(desk), participants=True)
+    return shapes.outline(view)
+
+
 def follow_ups(desk: Desk, keys: Sequence[str], *, people: bool) -> list[Json]:
     """Those that are there. The caller has looked who may see them."""
     views = reading.follow_ups(desk.connection, keys, _zone(desk), participants=people)
