@@ -17,10 +17,12 @@ from gateway.model import Actor, Delivery, Kind, Reply
 from gateway.status import Status
 from gateway.store import visible
 from gateway.store.schema import (
+    associate,
     follow_up,
     journal,
     participant,
     person,
+    person_email,
     standing,
 )
 from gateway.store.schema_letters import invitation
@@ -143,7 +145,7 @@ def _within(connection: Connection, criteria: FollowUps) -> list[sa.ColumnElemen
     row = follow_up.c
     conditions = list[sa.ColumnElement[bool]]()
     if criteria.participant is not None:
-        conditions.append(row.key.in_(_taking_part(criteria.participant)))
+        conditions.append(row.key.in_(_taking_part(connection, criteria.participant)))
     if criteria.since is not None:
         conditions.append(_begins() >= sa.literal(criteria.since, row.start_at.type))
     if criteria.until is not None:
@@ -164,14 +166,26 @@ def _within(connection: Connection, criteria: FollowUps) -> list[sa.ColumnElemen
     return conditions
 
 
-def _taking_part(name: str) -> sa.CompoundSelect[tuple[str]]:
-    """The follow-ups in which somebody takes part, each way by an index of its own."""
-    row = participant.c
+def _taking_part(connection: Connection, name: str) -> sa.CompoundSelect[tuple[str]]:
+    """The follow-ups in which somebody takes part, each way by an index of its own. An address is
+    that of a bare row, or stands on a card.
+    """
+    row, address = participant.c, sa.func.lower(sa.literal(name))
     present = sa.select(row.follow_up).where(~row.removed)
+    keys = [name, *_of_cards(connection, address)] if "@" in name else [name]
     return sa.union(
-        *(present.where(column == name) for column in (row.person, row.associate, row.resource)),
-        present.where(sa.func.lower(row.email) == sa.func.lower(sa.literal(name))),
+        *(present.where(column.in_(keys)) for column in (row.person, row.associate, row.resource)),
+        present.where(sa.func.lower(row.email) == address),
     )
+
+
+def _of_cards(connection: Connection, address: sa.ColumnElement[str]) -> Sequence[str]:
+    """The keys of people and colleagues with that address."""
+    people = sa.select(person_email.c.person).where(
+        sa.func.lower(person_email.c.address) == address
+    )
+    colleagues = sa.select(associate.c.key).where(sa.func.lower(associate.c.email) == address)
+    return connection.execute(sa.union(people, colleagues)).scalars().all()
 
 
 def _changed(

@@ -63,7 +63,9 @@ async def test_a_list_is_read_page_by_page(office: Office) -> None:
     ("params", "keys"),
     [
         ({"owner": "kari"}, ["own"]),
-        ({"participant": "ola@ext.example"}, []),
+        ({"participant": "OLA@ext.example"}, ["foreign", "own", "private"]),
+        ({"participant": "per@crm.example", "owner": "kari"}, ["own"]),
+        ({"participant": "nobody@ext.example"}, []),
         ({"participant": "ola", "owner": "kari"}, ["own"]),
         ({"from": "2026-12-01T09:00:00+01:00", "owner": "nils"}, ["foreign", "private"]),
         ({"to": "2026-12-01T08:00:00Z"}, []),
