@@ -141,6 +141,8 @@ def _forbidden(actor: Actor, verb: Verb, parties: Parties | None) -> Forbidden:
         return Forbidden(marked("only whose row it is may do that"))
     if parties is not None and verb is Verb.ANSWER:
         return Forbidden(marked("only whose row it is, or the owner on their behalf, may do that"))
+    if actor.access is Access.CRM and verb in OF_THE_CRM:
+        return Forbidden(marked("only the CRM itself may do that, on nobody's behalf"))
     return Forbidden(
         marked("a connection of the kind %(access)s may not do that"), access=actor.access
     )

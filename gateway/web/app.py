@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
@@ -26,7 +26,8 @@ from gateway.store import codec, journal
 from gateway.web import diary_feed, metrics, problems, serving, sign_in
 from gateway.web import feed as feeds
 from gateway.web.api import table
-from gateway.web.api.site import Site
+from gateway.web.api.routes import Route
+from gateway.web.api.site import PREFIX, Site
 from gateway.web.feed import Feed
 from gateway.web.pages import table as pages
 
@@ -133,8 +134,10 @@ def _events(app: FastAPI, feed: Feed) -> None:
             kind = "reset" if entry.event == feeds.RESET else "journal"
             yield ServerSentEvent(event=kind, id=str(entry.id), data=entry.id)
 
-    @app.get(
-        "/api/v1/events",
+    router = APIRouter(route_class=Route)
+
+    @router.get(
+        f"{PREFIX}/events",
         response_class=EventSourceResponse,
         summary="The journal as it grows",
         dependencies=[Depends(free)],
@@ -155,6 +158,8 @@ def _events(app: FastAPI, feed: Feed) -> None:
         yield ServerSentEvent(comment="journal", retry=RETRY_MILLISECONDS)
         async for event in _shown(feed, last, request.app.state.site, request.state.caller.actor):
             yield event
+
+    app.include_router(router)
 
 
 async def _shown(feed: Feed, last: int, site: Site, actor: Actor) -> AsyncIterator[ServerSentEvent]:

@@ -408,6 +408,7 @@ DECEMBER = "from=2026-12-01T00:00:00Z&to=2026-12-08T00:00:00Z"
 WRONG_PARAMETERS = [
     ("/follow-ups?ower=kari&titel=x", ["ower", "titel"]),
     ("/follow-ups?cursor=x", ["cursor"]),
+    ("/events?since=1", ["since"]),
     ("/follow-ups?from=tomorrow&to=1", ["from", "to"]),
     ("/follow-ups?changed_after=2026-12-01T09:00:00", ["changed_after"]),
     ("/follow-ups/*", ["key"]),
@@ -466,3 +467,54 @@ async def test_a_length_is_counted_in_characters(office: Office) -> None:
     }
     patch = await office.ask("PATCH", "/follow-ups/own", headers={"If-Match": "*"}, json=[1])
     assert patch.json()["errors"] == [{"pointer": "", "detail": "should be a JSON object"}]
+
+
+async def test_files_have_an_etag_too(office: Office) -> None:
+    letter = office.letter("own")
+    for path in ("/follow-ups/own.ics", f"/letters/{letter}"):
+        answer = await office.ask("GET", path)
+        assert answer.headers["etag"].startswith('"')
+        known = {"If-None-Match": answer.headers["etag"]}
+        again = await office.ask("GET", path, headers=known)
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == answer.headers["etag"]
+
+
+async def test_webhooks_are_a_list_as_any_other(office: Office) -> None:
+    for name in ("a", "b"):
+        await office.ask("POST", "/webhooks", json={"url": f"https://crm.example/{name}"})
+    urls, path = list[str](), "/webhooks?limit=2"
+    while path:
+        page = await office.ask("GET", path)
+        urls += [one["url"] for one in page.json()["items"]]
+        path = page.links["next"]["url"].removeprefix("/api/v1") if page.json()["next"] else ""
+    assert urls == [f"https://crm.example/{name}" for name in ("invites", "a", "b")]
+
+
+async def test_what_the_crm_does_itself_is_done_on_nobodys_behalf(office: Office) -> None:
+    refused = await office.ask("POST", "/import", "crm", {"On-Behalf-Of": "kari"}, json={})
+    assert refused.status_code == 403
+    assert refused.json()["detail"] == "only the CRM itself may do that, on nobody's behalf"
+
+
+async def test_secrets_are_not_kept_for_who_asks_again(office: Office) -> None:
+    asked = [
+        ("/webhooks/1/rotate", "crm", "secret"),
+        ("/users/administrator/link", "admin", "link"),
+    ]
+    for path, by, secret in asked:
+        once = {"Idempotency-Key": path}
+        first = await office.ask("POST", path, by, once)
+        assert first.status_code == 200
+        assert first.json()[secret]
+        again = await office.ask("POST", path, by, once)
+        assert again.headers["idempotent-replayed"] == "true"
+        assert secret not in again.json()
+
+
+async def test_a_user_who_is_there_gets_a_link(office: Office) -> None:
+    made = await office.ask("POST", "/users/administrator/link", "admin")
+    path = made.json()["link"].partition("127.0.0.1:8025")[2]
+    assert "set-cookie" in (await office.client.get(path)).headers
+    assert (await office.client.get(path)).status_code == 403
+    assert (await office.ask("POST", "/users/nobody/link", "admin")).status_code == 404

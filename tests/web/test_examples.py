@@ -136,3 +136,10 @@ def test_every_example_is_as_its_shape_says(document: dict[str, Any]) -> None:
             if kind == "application/json":
                 schema = {**content["schema"], "components": components}
                 jsonschema_rs.validate(schema, content["example"])
+
+
+def test_the_stream_of_events_wants_a_token_too(document: dict[str, Any]) -> None:
+    stream = document["paths"]["/api/v1/events"]["get"]
+    assert stream["security"] == [{"bearer": []}]
+    assert set(stream["responses"]) == {"200", "401", "403", "422", "429", "503"}
+    assert set(stream["responses"]["200"]["content"]) == {"text/event-stream"}

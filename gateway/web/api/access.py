@@ -1,6 +1,6 @@
 """Routes of tokens and users, for administrators."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import Path
 from fastapi.responses import Response
@@ -74,9 +74,9 @@ async def make(said: NewToken, asked: Posting) -> Response:
         applied_for = access.Wanted(said.name, Access(said.role), said.associate)
         token, secret = access.make_token(desk, applied_for)
         shown = {**access.shown(token), "token": secret}
-        return Made(shown, asking.path("tokens", str(token.id)), once="token")
+        return Made(shown, asking.path("tokens", str(token.id)))
 
-    return await asked.write(command)
+    return await asked.write(command, once="token")
 
 
 @routes.get("/tokens/{number}", Verb.OPERATE, On.SITE, answer=TokenShape, sample={"number": "1"})
@@ -179,13 +179,10 @@ async def add(said: NewUser, asked: Posting) -> Response:
     def command(desk: Desk) -> Made:
         applied_for = access.Wanted(said.name, Access(said.role), said.associate)
         user = users.create(desk, applied_for, hashed)
-        shown = users.shown(user)
-        if not hashed:
-            secret = users.link(desk, user.name)
-            shown["link"] = users.address(desk.settings, secret)
-        return Made(shown, f"{PREFIX}/users/{user.name}", once="link")
+        shown = users.shown(user) if hashed else _linked(desk, user.name)
+        return Made(shown, f"{PREFIX}/users/{user.name}")
 
-    return await asked.write(command)
+    return await asked.write(command, once="link")
 
 
 @routes.get(
@@ -228,6 +225,23 @@ async def change(name: UserName, said: ChangedUser, asked: Changing) -> Response
         return users.shown(users.there(desk, name))
 
     return await asked.write(command)
+
+
+@routes.post(
+    "/users/{name}/link",
+    Verb.OPERATE,
+    On.SITE,
+    answer=UserShape,
+    sample={"name": "administrator"},
+)
+async def link(name: UserName, asked: Posting) -> Response:
+    """A link that lets them in once, within a day; this answer is the only one that shows it"""
+    return await asked.write(lambda desk: _linked(desk, name), once="link")
+
+
+def _linked(desk: Desk, name: str) -> dict[str, Any]:
+    address = users.address(desk.settings, users.link(desk, name))
+    return {**users.shown(users.there(desk, name)), "link": address}
 
 
 async def _hashed(asked: asking.Asking, password: str) -> str:

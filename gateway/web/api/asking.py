@@ -42,13 +42,10 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a command answers that made something new: 201, and where it is now. `once`: a member
-    that is a secret; the store does not keep it for who asks again with an Idempotency-Key.
-    """
+    """What a command answers that made something new: 201, and where it is now."""
 
     body: Json
     location: str
-    once: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +74,7 @@ class Asking:
     limit: int = 50
     cursor: str = ""
     _matched: bool = field(default=False, init=False)
+    _once: str = field(default="", init=False)
 
     @property
     def actor(self) -> Actor:
@@ -101,9 +99,21 @@ class Asking:
                 headers["Link"] = f'<{self._next(cursor)}>; rel="next"'
             answer = {"items": list(answer.items), "next": cursor}
         headers["ETag"] = documents.etag(answer)
-        if headers["ETag"] in documents.etags(self.if_none_match):
-            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-        return _answer(HTTPStatus.OK, _text(answer), headers)
+        return self._unless_known(_answer(HTTPStatus.OK, _text(answer), headers))
+
+    async def read_file(self, look: Callable[[Desk], bytes], kind: str, name: str = "") -> Response:
+        """Answer with what `look` reads, which is no JSON. `name`: of the file, where it is one."""
+        content = await self.fetch(look)
+        headers = {"ETag": documents.etag_of(content)}
+        if name:
+            headers["Content-Disposition"] = f'attachment; filename="{name}"'
+        return self._unless_known(Response(content, headers=headers, media_type=kind))
+
+    def _unless_known(self, answer: Response) -> Response:
+        if answer.headers["ETag"] not in documents.etags(self.if_none_match):
+            return answer
+        known = {name: answer.headers[name] for name in ("ETag", "Link") if name in answer.headers}
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=known)
 
     def position(self, *kinds: type) -> Position | None:
         """Where the list goes on, a value of each kind; None at its beginning."""
@@ -130,8 +140,12 @@ class Asking:
             words = "it was changed since it was read; read it again"
             raise HttpProblem(HTTPStatus.PRECONDITION_FAILED, words, {"ETag": tag})
 
-    async def write(self, command: Callable[[Desk], Json | Made]) -> Response:
-        """Carry the command out, or with `dry_run` see what it would do, and answer."""
+    async def write(self, command: Callable[[Desk], Json | Made], once: str = "") -> Response:
+        """Carry the command out, or with `dry_run` see what it would do, and answer. `once`: a
+        member that is a secret; the store does not keep it for who asks again with an
+        Idempotency-Key.
+        """
+        self._once = once
 
         def work() -> Response:
             return engine.retried(lambda: self._perform(command))
@@ -172,8 +186,7 @@ class Asking:
         whole = {**body, "letters": self._letters(desk, outcome.letters)}
         answer = requests.Answer(self._asked(), status, _text(whole), headers)
         if self.key and not self.dry_run:
-            if isinstance(said, Made) and said.once:
-                whole.pop(said.once, None)
+            whole.pop(self._once, None)
             without_secret = replace(answer, text=_text(whole))
             requests.keep(desk.connection, self.caller.token, self.key, without_secret, desk.now)
         return answer

@@ -20,7 +20,12 @@ def etag(document: Any) -> str:
     by plain SQL, and a version that only we raise would lie.
     """
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), default=str)
-    digest = hashlib.sha256(text.encode()).digest()[:18]
+    return etag_of(text.encode())
+
+
+def etag_of(content: bytes) -> str:
+    """The same of what is no JSON."""
+    digest = hashlib.sha256(content).digest()[:18]
     return f'"{base64.urlsafe_b64encode(digest).decode()}"'
 
 

@@ -48,8 +48,8 @@ async def every(asked: Pages, criteria: FollowUpFilters, expand: Expand = None) 
 @routes.get("/follow-ups/{key}.ics", Verb.SEE, On.FOLLOW_UP)
 async def calendar(key: Key, asked: Reading) -> Response:
     """The follow-up as a calendar object, which asks nobody (METHOD:PUBLISH)"""
-    written = await asked.fetch(lambda desk: _calendar(desk, key))
-    return Response(written, media_type="text/calendar; charset=utf-8; method=PUBLISH")
+    kind = "text/calendar; charset=utf-8; method=PUBLISH"
+    return await asked.read_file(lambda desk: _calendar(desk, key), kind)
 
 
 @routes.get(
@@ -134,9 +134,7 @@ async def mail(number: Number, asked: Reading) -> Response:
             raise absent from None
         return letters.Writer.at(desk.connection, desk.settings).mail(queued.letter)
 
-    content = await asked.fetch(look)
-    name = {"Content-Disposition": f'attachment; filename="{number}.eml"'}
-    return Response(content, media_type="message/rfc822", headers=name)
+    return await asked.read_file(look, "message/rfc822", f"{number}.eml")
 
 
 def _letters(desk: Desk, queued: Sequence[outbox.Queued]) -> list[Json]:

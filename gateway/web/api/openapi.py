@@ -79,6 +79,7 @@ def completed(document: dict[str, Any], rights: list[Right]) -> dict[str, Any]:
         _complete(operation, right, said["answers"].get(f"{right.method} {right.path}"))
         if right.method != "GET":
             _tell_of_letters(operation, components["schemas"])
+    _complete_stream(document["paths"][f"{PREFIX}/events"]["get"])
     for operation in _operations(document):
         if "422" in operation["responses"]:
             operation["responses"]["422"] = {"$ref": "#/components/responses/Problem422"}
@@ -137,6 +138,14 @@ def _complete(operation: dict[str, Any], right: Right, answer: Mapping[str, Any]
         responses["304"] = {"description": "Not changed since If-None-Match"}
     for status in refusals(right, "requestBody" in operation):
         responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
+
+
+def _complete_stream(operation: dict[str, Any]) -> None:
+    """Of the events, which are in no table: what they answer does not end."""
+    operation["security"] = [{"bearer": []}]
+    operation["operationId"], operation["tags"] = "get_events", ["changes"]
+    for status in (401, 403, 422, 429, 503):
+        operation["responses"][str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
 
 
 def refusals(right: Right, has_body: bool) -> Iterator[int]:

@@ -80,7 +80,7 @@ class Routes:
     """Routes of one module."""
 
     def __init__(self, name: str) -> None:
-        self.router = APIRouter(prefix=PREFIX, tags=[name], route_class=_Route)
+        self.router = APIRouter(prefix=PREFIX, tags=[name], route_class=Route)
         self.rights: list[Right] = []
 
     def get(self, path: str, verb: Verb, on: On, **options: Any) -> Callable[[Endpoint], Endpoint]:
@@ -149,7 +149,7 @@ class _Request(Request):
         return document
 
 
-class _Route(APIRoute):
+class Route(APIRoute):
     """A parameter that the route does not know is refused: a filter that is misspelt would
     otherwise answer with everything.
     """

@@ -72,12 +72,15 @@ class DeliveryShape(BaseModel):
 
 
 @routes.get("/webhooks", Verb.WEBHOOKS, On.SITE, answer=models.page_of(WebhookShape))
-async def every(asked: Reading) -> Response:
+async def every(asked: Pages) -> Response:
     """Webhooks, without their secrets"""
 
-    def look(desk: Desk) -> Json:
-        shown = [webhooks.shape(desk, hook) for hook in webhooks.listing(desk)]
-        return {"items": shown, "next": None}
+    def look(desk: Desk) -> Listing:
+        after = filtering.number_place(asked)
+        rows = [hook for hook in webhooks.listing(desk) if hook.id > after]
+        return filtering.numbered(
+            asked, rows, lambda page: [webhooks.shape(desk, hook) for hook in page]
+        )
 
     return await asked.read(look)
 
@@ -96,9 +99,9 @@ async def make(said: NewWebhook, asked: Posting) -> Response:
     def command(desk: Desk) -> Made:
         hook, secret = webhooks.register(desk, said.url, said.types or ())
         shown = {**webhooks.shape(desk, hook), "secret": secret}
-        return Made(shown, asking.path("webhooks", str(hook.id)), once="secret")
+        return Made(shown, asking.path("webhooks", str(hook.id)))
 
-    return await asked.write(command)
+    return await asked.write(command, once="secret")
 
 
 @routes.get("/webhooks/{number}", Verb.WEBHOOKS, On.SITE, answer=WebhookShape, sample=SAMPLE)
@@ -149,7 +152,7 @@ async def rotate(number: Number, asked: Posting) -> Response:
         secret = webhooks.rotate(desk, number)
         return {**webhooks.shape(desk, webhooks.get(desk, number)), "secret": secret}
 
-    return await asked.write(command)
+    return await asked.write(command, once="secret")
 
 
 @routes.post("/webhooks/{number}/test", Verb.WEBHOOKS, On.SITE, sample=SAMPLE, answer=WebhookShape)
