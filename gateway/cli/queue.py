@@ -116,7 +116,8 @@ def shape(ctx: typer.Context) -> None:
     if as_json:
         rows += queue_rows.rests(resting)
     else:
-        rows = [{**row, **row.pop("ages")} for row in rows]
+        for row in rows:
+            row.update(row.pop("ages"))
     output.objects(rows, as_json=as_json, otherwise="no letter waits")
 
 

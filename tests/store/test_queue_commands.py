@@ -127,7 +127,10 @@ def test_shape_is_age_by_destination(administrator: Administrator) -> None:
     assert (ext["destination"], ext["letters"], ext["held"]) == ("ext.example", 2, 0)
     assert ext["ages"]["5 min"] == 2
     assert other["destination"] == "other.example"
-    assert "ext.example" in administrator.run("queue", "shape").stdout
+    table = administrator.run("queue", "shape").stdout
+    assert "ext.example" in table
+    assert "5 min" in table
+    assert "ages" not in table, "its members are columns of their own"
 
 
 @pytest.mark.parametrize(
