@@ -263,3 +263,15 @@ async def test_a_dry_run_keeps_nothing_and_lists_the_letters(office: Office, dry
     with office.store.read() as connection:
         query = sa.select(schema.follow_up.c.cancelled).where(schema.follow_up.c.key == "own")
         assert connection.execute(query).scalar_one() is not dry_run
+
+
+async def test_who_is_not_named_stays_and_removed_takes_off(office: Office) -> None:
+    match = {"If-Match": "*"}
+    for method, path in (("PATCH", "/follow-ups/own"), ("PUT", "/follow-ups/own")):
+        body = {**(await office.ask("GET", path)).json(), "participants": [{"associate": "per"}]}
+        answer = await office.ask(method, path, headers=match, json=body)
+        assert [row["key"] for row in answer.json()["participants"]] == ["per", "ola"]
+        assert answer.json()["letters"]["cancel"] == 0
+    body["participants"] = [{"person": "ola", "removed": True}]
+    answer = await office.ask("PUT", "/follow-ups/own", headers=match, json=body)
+    assert [row["key"] for row in answer.json()["participants"]] == ["per"]

@@ -1,9 +1,13 @@
-"""What docs/api.md shows is sent, in its order, and answered as it says."""
+"""What docs/api.md shows is sent, in its order, and answered as it says; and the commands of
+docs/connect.md.
+"""
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,7 @@ from gateway.web.api import table
 from tests.web.world import Office
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
+CONNECT = PAGE.with_name("connect.md")
 BLOCKS = re.compile(r"```http\n(.*?)```\n+```answer\n(\d+)\n(.*?)```", re.DOTALL)
 NUMBERS = {"id", "participant", "after", "newest"}
 """Members whose values the store gives: the page's stand for these from then on."""
@@ -63,6 +68,25 @@ async def test_the_tour_is_sent_and_answered_as_it_says(office: Office) -> None:
         compare(example.shown, answer.json(), numbers, example.path)
         sent += 1
     assert sent == PAGE.read_text(encoding="utf-8").count("```http\n") > 10
+
+
+async def test_the_commands_of_connect_are_answered(office: Office) -> None:
+    commands = re.findall(r"(?m)^curl (.*?)\n(?:```|\n)", CONNECT.read_text("utf-8"), re.DOTALL)
+    assert len(commands) == 2
+    for command in (shlex.split(one.replace("\\\n", " ")) for one in commands):
+        options = dict(pairs(command))
+        headers = dict(one.split(": ", 1) for flag, one in pairs(command) if flag == "-H")
+        assert headers.pop("Authorization") == "Bearer $TOKEN"
+        address = next(one for one in command if one.startswith("https://invites.example/api/v1"))
+        path = address.removeprefix("https://invites.example/api/v1")
+        answer = await office.ask(options["-X"], path, headers=headers, content=options["-d"])
+        assert answer.status_code == 201, answer.text
+    assert answer.json()["secret"].startswith("whsec_")
+
+
+def pairs(command: list[str]) -> list[tuple[str, str]]:
+    """Each word with the one after it."""
+    return list(pairwise(command))
 
 
 def documented() -> set[tuple[str, str]]:
