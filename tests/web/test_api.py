@@ -480,6 +480,20 @@ async def test_files_have_an_etag_too(office: Office) -> None:
         assert again.headers["etag"] == answer.headers["etag"]
 
 
+async def test_a_tag_that_a_proxy_made_weak_is_known(tried: Office) -> None:
+    tag = (await tried.ask("GET", "/tried/own")).headers["etag"]
+    for said, status in (
+        (tag, 304),
+        (f"W/{tag}", 304),
+        (f'"x", W/{tag}', 304),
+        ("*", 304),
+        ('"x"', 200),
+        ("", 200),
+    ):
+        answer = await tried.ask("GET", "/tried/own", headers={"If-None-Match": said})
+        assert answer.status_code == status, said
+
+
 async def test_webhooks_are_a_list_as_any_other(office: Office) -> None:
     for name in ("a", "b"):
         await office.ask("POST", "/webhooks", json={"url": f"https://crm.example/{name}"})

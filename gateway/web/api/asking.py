@@ -110,7 +110,7 @@ class Asking:
         return self._unless_known(Response(content, headers=headers, media_type=kind))
 
     def _unless_known(self, answer: Response) -> Response:
-        if answer.headers["ETag"] not in documents.etags(self.if_none_match):
+        if not documents.is_known(self.if_none_match, answer.headers["ETag"]):
             return answer
         known = {name: answer.headers[name] for name in ("ETag", "Link") if name in answer.headers}
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=known)

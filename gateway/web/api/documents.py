@@ -29,8 +29,16 @@ def etag_of(content: bytes) -> str:
     return f'"{base64.urlsafe_b64encode(digest).decode()}"'
 
 
+def is_known(header: str, tag: str) -> bool:
+    """Whether an If-None-Match names what is there: by the weak comparison (RFC 9110 §13.1.2), for
+    a proxy that packs an answer makes its tag a weak one.
+    """
+    said = [part.strip().removeprefix("W/") for part in header.split(",")]
+    return tag in said or said == ["*"]
+
+
 def etags(header: str) -> list[str]:
-    """The strong tags of an If-Match or If-None-Match; weak ones match nothing that is changed."""
+    """The strong tags of an If-Match; weak ones match nothing that is changed."""
     return [tag for part in header.split(",") if (tag := part.strip()).startswith('"')]
 
 
