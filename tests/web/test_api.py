@@ -416,6 +416,7 @@ WRONG_PARAMETERS = [
     ("/follow-ups/own/dates?from=2026-12-31&to=2026-12-01", ["to"]),
     ("/participants?status=perhaps", ["status"]),
     (f"/diary?of=,&{DECEMBER}", ["of"]),
+    (f"/diary?of={'per,' * 51}&{DECEMBER}", ["of"]),
     ("/diary?of=per&from=2026-12-01&to=2026-12-01", ["to"]),
     ("/diary?of=per&from=2026-01-01&to=2026-12-01", ["to"]),
 ]
@@ -440,10 +441,12 @@ async def test_a_parameter_of_a_write_is_one_too(office: Office) -> None:
 
 
 HOURS = {"participants": [{"associate": "per"}], "minutes": 60, "within": {"thursda": []}}
+MANY = {"participants": [{"associate": "per"}] * 51, "minutes": 60}
 WRONG_BODIES: list[tuple[str, str, Any, str]] = [
     ("/webhooks", "crm", {"url": "https://crm.example/x", "types": ["none"]}, "/types"),
     ("/review/apply", "admin", {"outcome": "none"}, "/outcome"),
     ("/first-available", "crm", HOURS, "/within"),
+    ("/first-available", "crm", MANY, "/participants"),
 ]
 
 

@@ -224,7 +224,7 @@ async def first_available(said: Search, asked: Posting) -> Response:
         permission.require(desk.actor, Verb.SEE)
         return diaries.first_available(
             desk,
-            said.names,
+            _few("participants", said.names),
             said.minutes,
             (times.instant(desk, said.not_before), times.instant(desk, said.until)),
             said.within,
@@ -238,4 +238,10 @@ def _names(of: str) -> list[str]:
     names = [name for part in of.split(",") if (name := part.strip())]
     if not names:
         raise InputError("of: names nobody")
+    return _few("of", names)
+
+
+def _few(field: str, names: list[str]) -> list[str]:
+    if len(names) > diaries.MOST_DIARIES:
+        raise InputError(f"{field}: at most {diaries.MOST_DIARIES} diaries at a time")
     return names
