@@ -76,8 +76,8 @@ class Heads:
         with CancelScope() as rest:
 
             async def headers(message: Message) -> None:
-                await send(message)
                 if message["type"] == "http.response.start":
+                    await send(message)
                     await send({"type": "http.response.body", "body": b""})
                     rest.cancel()
 

@@ -346,6 +346,19 @@ async def test_a_fault_of_ours_tells_nothing_and_stays_guarded(site: Site) -> No
         assert (await client.get("/healthz")).status_code == 200
 
 
+async def test_a_head_ends_and_nothing_is_logged(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with site.client() as client, asyncio.timeout(DEADLINE):
+        for path in ("/healthz", "/api/v1/follow-ups", "/api/v1/events", "/api/openapi.json"):
+            for _ in range(2):
+                answer = await client.head(path)
+                assert (answer.status_code, answer.content) == (200, b"")
+        while site.feed.streams:
+            await asyncio.sleep(0)
+    assert [one.getMessage() for one in caplog.records if one.name.startswith("uvicorn")] == []
+
+
 @pytest.mark.parametrize("path", ["/api/v1/follow-ups", "/api/v1/import"])
 async def test_whoever_sends_all_of_too_much_reads_that_it_was(site: Site, path: str) -> None:
     most = gate.IMPORT_BYTES if path == gate.IMPORT else gate.MOST_BYTES
