@@ -18,7 +18,7 @@ PARALLEL = --dist worksteal -n $(shell expr $$(nproc) + 2)
 # Where `make test-wheel` installs what it has built.
 EMPTY := var/wheel
 
-.PHONY: demo install develop test test-fast test-wheel test-thunderbird test-faults soak screenshots lint lock config examples map clean
+.PHONY: demo install develop test test-fast test-later test-wheel test-thunderbird test-faults soak screenshots lint lock config examples map clean
 
 # The main job, with nothing else installed. DEMO_SECONDS=20 ends by itself and tells whether it worked.
 demo: $(INSTALLED)
@@ -37,6 +37,12 @@ test: $(INSTALLED)
 # What needs nothing but Python, with a quarter of the examples that Hypothesis makes up.
 test-fast: $(INSTALLED)
 	$(BIN)/pytest $(PARALLEL) --hypothesis-profile=fast -m "not real and not browser and not thunderbird"
+
+# The same in years to come: a test that passes only until some day is found before it.
+LATER_DAYS ?= 400
+test-later: $(INSTALLED)
+	LATER_DAYS=$(LATER_DAYS) $(BIN)/pytest $(PARALLEL) --hypothesis-profile=fast -p tests.later \
+		-m "not real and not browser and not thunderbird"
 
 # What a user installs: the wheel, in an environment that has nothing else, at the locked versions.
 test-wheel: $(INSTALLED)

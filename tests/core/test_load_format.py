@@ -2,6 +2,7 @@
 and times mean what contract.md §3 says.
 """
 
+import json
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -73,6 +74,8 @@ EXAMPLE: dict[str, Any] = {
         }
     ],
 }
+LASTING: dict[str, Any] = json.loads(json.dumps(EXAMPLE).replace("2026-", "2037-"))
+"""The same in a year to come whose days have the same names: for tests with the real clock."""
 
 
 def test_the_example_of_the_contract_is_read() -> None:

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from tests import command
-from tests.core.test_load_format import EXAMPLE
+from tests.core.test_load_format import LASTING
 
 PER = {"key": "per", "name": "Per", "email": "per@crm.example"}
-DOCUMENT = EXAMPLE | {"associates": [*EXAMPLE["associates"], PER]}
+DOCUMENT = LASTING | {"associates": [*LASTING["associates"], PER]}
 
 
 class Administrator:
@@ -133,8 +133,8 @@ def test_status_has_the_fields_of_the_contract(administrator: Administrator) -> 
         "original_start": None,
     }
     assert rows[0]["instances"] == [
-        {"instance": "2026-12-08T08:00:00Z", "status": "invitation", "reply": "needs-action"},
-        {"instance": "2026-12-15T08:00:00Z", "status": "cancelled", "reply": "needs-action"},
+        {"instance": "2037-12-08T08:00:00Z", "status": "invitation", "reply": "needs-action"},
+        {"instance": "2037-12-15T08:00:00Z", "status": "cancelled", "reply": "needs-action"},
     ]
     assert administrator.run("status", "nothing").returncode == 1
 
@@ -162,7 +162,7 @@ def test_names_of_strangers_cannot_write_on_the_terminal(administrator: Administ
                 "follow_ups": [
                     {
                         "key": "m1",
-                        "start": "2026-12-01T09:00:00",
+                        "start": "2037-12-01T09:00:00",
                         "participants": [{"person": "eva"}],
                     }
                 ],

@@ -58,7 +58,7 @@ EVERYTHING: dict[str, Any] = {
             "owner": "kari",
             "assigned_by": "per",
             "title": "Kick-off",
-            "start": "2026-12-01T09:00:00",
+            "start": "2037-12-01T09:00:00",
             "timezone": "Europe/Oslo",
             "sale": "s7",
             "fields": {"region": "north", "value": 1.5},
@@ -278,11 +278,11 @@ def test_a_source_adds_everybody_who_is_not_there_yet(store: Store) -> None:
 def test_a_source_of_one_date_adds_to_that_date(store: Store) -> None:
     series = {
         "recurrence": {"rrule": "FREQ=WEEKLY;COUNT=3"},
-        "end": "2026-12-01T10:00:00",
+        "end": "2037-12-01T10:00:00",
     }
-    source = {"project": "p1", "original_start": "2026-12-08T09:00:00", "email_invite": True}
+    source = {"project": "p1", "original_start": "2037-12-08T09:00:00", "email_invite": True}
     report = run(store, with_participants({"person": "eva"}, source, **series))
-    assert report.created["participants"] == ["m1/eva", "m1/ola for 2026-12-08T08:00:00Z"]
+    assert report.created["participants"] == ["m1/eva", "m1/ola for 2037-12-08T08:00:00Z"]
     assert run(store, with_participants({"person": "eva"}, source, **series)).created == {}
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.sandbox import reading
 from tests import stores
-from tests.core.test_load_format import EXAMPLE
+from tests.core.test_load_format import LASTING
 from tests.store.test_commands import PER, Administrator
 
 WEEKLY = {
@@ -27,8 +27,8 @@ SINGLE = {"key": "m2", "owner": "kari", "start": "2027-03-02T09:00:00", "timezon
 def office(tmp_path: Path) -> Administrator:
     administrator = Administrator(tmp_path)
     stores.upgraded(administrator.environment["GATEWAY_STORE__URL"])
-    document = EXAMPLE | {
-        "associates": [*EXAMPLE["associates"], PER],
+    document = LASTING | {
+        "associates": [*LASTING["associates"], PER],
         "follow_ups": [WEEKLY, SINGLE],
     }
     assert administrator.run("load", administrator.file(document)).returncode == 0
@@ -79,8 +79,8 @@ def test_whoever_loses_his_one_date_to_another_rule_is_named(office: Administrat
         }
         for name, day in (("past", "2027-03-09"), ("gone", "2027-04-06"), ("stays", "2027-03-30"))
     ]
-    document = EXAMPLE | {
-        "associates": [*EXAMPLE["associates"], PER],
+    document = LASTING | {
+        "associates": [*LASTING["associates"], PER],
         "follow_ups": [
             WEEKLY | {"participants": guests},
             WEEKLY | {"key": "m3", "participants": guests},

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import sqlalchemy as sa
+import time_machine
 from fastapi import FastAPI
 
 from gateway import settings as configuration
@@ -129,9 +130,9 @@ def receive(
         f"{reply}\r\n--b--\r\n"
     ).encode()
     arrived = office.now + timedelta(hours=1)
-    [result] = Processor(office.store, office.site.settings).receive(
-        [Received(raw, arrived, len(raw))]
-    )
+    processor = Processor(office.store, office.site.settings)
+    with time_machine.travel(office.now, tick=True):
+        [result] = processor.receive([Received(raw, arrived, len(raw))])
     assert result.outcome in (Outcome.HELD, Outcome.PARTY_CRASHER), result
     with office.store.read() as connection:
         newest = connection.execute(sa.select(sa.func.max(schema.inbox.c.id))).scalar_one()
