@@ -29,14 +29,14 @@ async def test_a_week_at_the_diary(stage: scenes.Stage) -> None:
     # Every day has a button for a new one, which the keyboard reaches.
     await tab.locator("#c4 .add").focus()
     await tab.keyboard.press("Enter")
-    await expect(tab.locator("main [name=start]")).to_have_value("2026-12-03T08:00")
+    await expect(tab.locator("main input[name=start]")).to_have_value("2026-12-03T08:00")
     await tab.go_back()
 
     # A click on a free time makes a follow-up then; the other window shows it by itself.
     await other.evaluate("window.untouched = true")
     slot = await box(tab.locator(f".slots [value='{SLOT}']"))
     await tab.mouse.click(slot["x"] + slot["width"] / 2, slot["y"] + slot["height"] / 2)
-    await expect(tab.locator("main [name=start]")).to_have_value(SLOT)
+    await expect(tab.locator("main input[name=start]")).to_have_value(SLOT)
     await tab.locator("main [name=title]").fill("Made by a click")
     async with tab.expect_navigation():
         await tab.get_by_role("button", name="Lagre", exact=True).click()
