@@ -41,7 +41,7 @@ Place = tuple[Any, ...]
 class FollowUps:
     """All that fit everything that is said. `participant`: the key, or an address, of one who takes
     part; `since`, `until`: when it begins, for a task its deadline; `open`: neither completed nor
-    cancelled; `q`: how the title begins.
+    cancelled; `silent`: somebody is asked and has not answered; `q`: how the title begins.
     """
 
     owner: str | None = None
@@ -57,6 +57,7 @@ class FollowUps:
     changed_after: datetime | None = None
     open: bool | None = None
     cancelled: bool | None = None
+    silent: bool = False
     q: str = ""
 
 
@@ -159,11 +160,20 @@ def _within(connection: Connection, criteria: FollowUps) -> list[sa.ColumnElemen
         conditions.append(done if not criteria.open else sa.and_(~row.completed, ~row.cancelled))
     if criteria.cancelled is not None:
         conditions.append(row.cancelled if criteria.cancelled else ~row.cancelled)
+    if criteria.silent:
+        conditions.append(_has_silent())
     if criteria.q:
         # The database's own idea of small letters: SQLite knows those of ASCII alone.
         begins = Folded(sa.literal(criteria.q))
         conditions += [_title() >= begins, _title() < Folded(sa.literal(criteria.q + LAST))]
     return conditions
+
+
+def _has_silent() -> sa.ColumnElement[bool]:
+    """Follow-ups of which a row waits for an answer."""
+    waits = participant.c.code.in_([code for code in CODES[Reply.NEEDS_ACTION] if code])
+    of_it = sa.and_(participant.c.follow_up == follow_up.c.key, ~participant.c.removed)
+    return sa.exists().where(of_it, waits, _replied(Reply.NEEDS_ACTION, 0))
 
 
 def _taking_part(connection: Connection, name: str) -> sa.CompoundSelect[tuple[str]]:

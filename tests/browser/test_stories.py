@@ -221,7 +221,7 @@ def _corrects_an_address(company: Company, tabs: list[Page], key: str) -> None:
     for each in tabs:
         expect(card(each, "correct")).to_contain_text("ivar@refused.example")
     card(tabs[0], "correct").locator("[name=address]").fill(ivar.address)
-    _decide(tabs, "correct", "ikke nådd")
+    _decide(tabs, "correct", "Det går ikke mer til")
     company.letter(ivar)
 
 

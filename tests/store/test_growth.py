@@ -429,7 +429,8 @@ PARTICIPANTS: list[dict[str, Any]] = [
 def shown(store: Store, now: datetime) -> None:
     """Lists of follow-ups and participants, by each filter, for an associate."""
     kari = Actor(Access.USER, "kari", "kari")
-    times = {"since": now - timedelta(hours=200)}, {"until": now - timedelta(days=365)}
+    recent = {"since": now - timedelta(hours=200)}
+    times = recent, {"since": now, "silent": True}, {"until": now - timedelta(days=365)}
     changes = [
         {"changed_after": at} for at in (now - timedelta(hours=1), datetime(2019, 1, 1, tzinfo=UTC))
     ]

@@ -280,6 +280,15 @@ async def test_records_that_were_changed_by_mistake_are_put_back(
     run(office, sa.update(schema.follow_up).values(cancelled=True))
     office.plan()
     assert "6 cancellations" in (await chief.get("/admin/brake")).text
+    waits = (await chief.get("/")).text
+    who = "another program, which wrote into the tables"
+    assert f"<b>6 cancellations are held: {who}, " in waits
+    assert re.findall(r'<a class="button.*?" href="(.*?)">(.*?)</a>', waits)[-4:] == [
+        ("/admin/brake", "See them"),
+        ("/admin/queue/release?brake=yes", "Release the letters"),
+        ("/admin/brake/put-back", "Put the record back"),
+        ("/admin/queue/drop?brake=yes", "Drop the letters"),
+    ]
     assert "again what the invitees were told" in (await chief.get("/admin/brake/put-back")).text
     done = await chief.post("/admin/brake/put-back")
     assert done.headers["location"].startswith("/admin/brake?done=put-back"), done.text

@@ -332,3 +332,16 @@ async def test_every_text_of_the_record_stands_on_its_page(office: Office, kari:
     pages = [await kari.get(f"/follow-ups/told{tab}") for tab in ("", "/details", "/agenda")]
     text = "".join(page.text for page in pages)
     assert not [name for name, words in said.items() if words not in text], "templates/pages"
+
+
+async def test_a_dialog_that_asks_for_nothing_says_at_once_who_gets_which_letter(
+    kari: Reader,
+) -> None:
+    cancelled = (await kari.get("/follow-ups/series/cancel")).text
+    assert "1 letter goes when you save" in cancelled
+    assert "ola@ext.example" in cancelled
+    assert "Nobody is written to." in (await kari.get("/follow-ups/call/complete")).text
+    assert "when you save" not in (await kari.get("/follow-ups/series/move")).text
+    done = await kari.get("/follow-ups/own/reinstate")
+    assert done.status_code == 200
+    assert "when you save" in done.text

@@ -2,6 +2,7 @@
 §2).
 """
 
+import html
 import json
 import re
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.model import Access
-from gateway.store import schema_domain, users
+from gateway.store import schema, schema_domain, users
 from gateway.store.users import User
 from tests.web.test_matrix import every_route
 from tests.web.world import Office
@@ -86,12 +87,67 @@ async def test_the_list_is_filtered_and_searched(kari: Reader) -> None:
     assert "From: 'soon' is no day" in wrong.text.replace("&#39;", "'")
 
 
+async def test_the_list_shows_where_somebody_has_not_answered(office: Office, kari: Reader) -> None:
+    office.plan()
+    silent = "/follow-ups?silent=yes"
+    assert "Title of own" in (await kari.get(silent)).text
+    for key, who in (("own", "per"), ("own", "ola")):
+        row = office.row(key, who)
+        while (await office.ask("GET", f"/participants/{row}")).json()["reply"] == "needs-action":
+            await kari.post(f"/participants/{row}/toggle")
+    shown = (await kari.get(silent)).text
+    assert "Title of own" not in shown
+    assert "Title of foreign" in shown
+
+
+async def test_the_list_shows_what_is_done_and_what_is_not(office: Office) -> None:
+    for key, verb in (("own", "complete"), ("foreign", "cancel")):
+        await office.ask("POST", f"/follow-ups/{key}/{verb}")
+    nils = signed_in(office, "nils")
+    shown = {}
+    for status in ("", "completed", "cancelled", "all"):
+        page = (await nils.get(f"/follow-ups?status={status}")).text
+        shown[status] = re.findall(r"Title of (\w+)", page)
+    assert shown == {
+        "": ["private"],
+        "completed": ["own"],
+        "cancelled": ["foreign"],
+        "all": ["foreign", "own", "private"],
+    }
+
+
+async def test_the_list_says_from_which_day_on_it_shows(office: Office, kari: Reader) -> None:
+    today = f'name="since" value="{office.now:%Y-%m-%d}"'
+    assert today in (await kari.get("/follow-ups")).text
+    found = (await kari.get("/follow-ups?q=title")).text
+    assert today not in found
+    assert 'href="/people?name=title"' in found
+
+
 async def test_a_follow_up_says_who_comes(kari: Reader) -> None:
     page = await kari.get("/follow-ups/own")
     assert "Ola Hansen" in page.text
     assert "Not answered" in page.text
     assert "Tuesday, 1 December, 09:00–10:00" in page.text
     assert "/follow-ups/own/edit" in page.text
+
+
+async def test_those_of_the_house_are_shown_side_by_side(office: Office, kari: Reader) -> None:
+    page = html.unescape((await kari.get("/follow-ups/own")).text)
+    [there] = re.findall(r'href="(/diary\?view=group[^"]*)"', page)
+    assert there == "/diary?view=group&date=2026-12-01&of=associate:kari&of=associate:per"
+    assert (await kari.get(there)).status_code == 200
+    row = office.row("own", "per")
+    await kari.post(f"/participants/{row}/remove")
+    assert "/diary?view=group" not in (await kari.get("/follow-ups/own")).text
+
+
+async def test_a_video_meeting_is_a_link_where_it_is_one(office: Office, kari: Reader) -> None:
+    for url, is_link in (("https://meet.example/1", True), ("javascript:alert(1)", False)):
+        with office.store.write() as connection:
+            connection.execute(sa.update(schema.follow_up).values(video_url=url))
+        for page in ("/follow-ups/own", "/follow-ups/own/details"):
+            assert (f'href="{url}"' in (await kari.get(page)).text) is is_link
 
 
 async def test_what_is_not_mine_is_shown_without_what_only_its_owner_does(kari: Reader) -> None:

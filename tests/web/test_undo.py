@@ -317,7 +317,7 @@ async def test_what_the_brake_holds_asks_first(office: Office) -> None:
         deciding.follow_brake(connection, office.now)
     page = (await chief.get("/")).text
     asking = re.findall(r'<a class="button[^"]*" href="(/admin/[^"]+)"', page)
-    assert len(asking) == 3
+    assert len(asking) == 4
     for path in asking:
         assert (await chief.get(path)).status_code == 200
     assert 'value="release"' not in page

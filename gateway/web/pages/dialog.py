@@ -54,7 +54,8 @@ class Ask:
 class Dialog:
     """`ask`: the form; `start`: what its fields say at first; `command`: what it does, and the page
     that shows it then; `done`: what that page says (`words.DONE`). `key`: the follow-up, "" where
-    there is none yet.
+    there is none yet. `tells`: it needs nothing to be filled in, so the form says at once which
+    letters go.
     """
 
     key: str
@@ -63,6 +64,7 @@ class Dialog:
     done: str
     start: Callable[[Desk], Mapping[str, str]] = field(default=lambda _: {})
     template: str = "form"
+    tells: bool = False
 
     @property
     def back(self) -> str:
@@ -117,12 +119,26 @@ def add(router: APIRouter, name: str, make: Callable[[Visit, str], Dialog], titl
 
 async def show(here: Visit, dialog: Dialog) -> Response:
     """The form as it is at first."""
+    owed = await _owed(here, dialog) if dialog.tells else None
 
     def look(desk: Desk) -> Facts:
         start = dialog.start(desk)
-        return _facts(here, desk, dialog, start, Filled(start))
+        return {**_facts(here, desk, dialog, start, Filled(start)), "letters": owed}
 
     return await here.page(f"pages/{dialog.template}.html", look)
+
+
+async def _owed(here: Visit, dialog: Dialog) -> list[Any] | None:
+    """The letters that go when nothing more is filled in; None where it cannot be done so."""
+
+    def command(desk: Desk) -> list[Any]:
+        dialog.command(desk, Filled(dialog.start(desk)))
+        return letters.listed(desk, desks.settle(desk).queued, True)
+
+    try:
+        return (await here.perform(command, dry_run=True)).answer
+    except GatewayError:
+        return None
 
 
 async def take(here: Visit, dialog: Dialog) -> Response:

@@ -103,7 +103,7 @@ def _whole(here: Visit, key: str) -> Dialog:
 
     def ask(desk: Desk) -> Ask:
         title = forms.view(here, desk, key).title or say("Without a title")
-        heading = say("Edit: %(title)s") % {"title": title}
+        heading = say("Edit “%(title)s”") % {"title": title}
         return Ask(heading, say("Save"), _fields(here, desk, is_new=False))
 
     def start(desk: Desk) -> Mapping[str, str]:

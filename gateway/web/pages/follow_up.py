@@ -23,6 +23,7 @@ from gateway.store.decisions import Filter
 from gateway.web.keys import Key, Number, path
 from gateway.web.pages import exchange, history, settling, timing, waiting, words
 from gateway.web.pages.follow_ups import when
+from gateway.web.pages.looking import Look
 from gateway.web.pages.visit import Facts, Visit, Visiting
 from gateway.writing import repeats
 
@@ -294,6 +295,7 @@ def _rows(number: int) -> Callable[[Visit, Desk, shapes.FollowUp], Facts]:
             "waiting": _waiting(here, desk, view.key),
             "beside": cards.beside(desk.connection, page.rows),
             "clash": _clash(here, desk, view),
+            "group": _group(here, view),
             "all_letters": _all_letters(view),
         }
 
@@ -348,6 +350,19 @@ def _clash(here: Visit, desk: Desk, view: shapes.FollowUp) -> Clash | None:
         first, last = slot.start.isoformat(), slot.end.isoformat()
     time = here.when(slot.start, slot.end) if slot is not None else ""
     return Clash(here.texts.listed(who), here.texts.listed(hours), time, first, last, date)
+
+
+def _group(here: Visit, view: shapes.FollowUp) -> str:
+    """The diaries of that day of whoever is of the house, side by side; "" for one alone."""
+    house = [one for one in view.participants or () if one.invitee in ("associate", "resource")]
+    whose = [f"associate:{view.owner}"] if view.owner else []
+    whose += [f"{one.invitee}:{one.key}" for one in house]
+    first = tuple(dict.fromkeys(whose))[: diaries.MOST_DIARIES]
+    if len(first) < 2 or view.start is None:
+        return ""
+    start = view.start
+    day = here.local(start).date() if isinstance(start, datetime) else start
+    return Look("group", day, first, "").to()
 
 
 def _details(here: Visit, desk: Desk, view: shapes.FollowUp) -> Facts:

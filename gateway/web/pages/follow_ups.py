@@ -1,6 +1,6 @@
 """The list of follow-ups, by filters."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
@@ -23,6 +23,18 @@ from gateway.web.pages.visit import Facts, Visit, Visiting
 router = APIRouter(include_in_schema=False)
 
 PAGE = 25
+STATUSES = {
+    "": marked("Open"),
+    "completed": marked("Completed"),
+    "cancelled": marked("Cancelled"),
+    "all": marked("All of them"),
+}
+STATUS: Mapping[str, tuple[bool | None, bool | None]] = {
+    "completed": (False, False),
+    "cancelled": (None, True),
+    "all": (None, None),
+}
+"""What each filters by, `open` and `cancelled`; any other word shows those that are open."""
 ICONS = {Kind.MEETING: "calendar-blank", Kind.TASK: "check-square", Kind.CALL: "phone"}
 
 
@@ -35,7 +47,8 @@ class Said:
     owner: str = ""
     since: str = ""
     until: str = ""
-    closed: str = ""
+    status: str = ""
+    silent: str = ""
     after: str = ""
 
 
@@ -71,15 +84,22 @@ async def listing(here: Visiting, said: Annotated[Said, Depends()]) -> Response:
     """Follow-ups, the next one first; those that are over by the filter."""
 
     def look(desk: Desk) -> Facts:
-        owners = cards.associates(desk.connection)
-        return {
-            **_facts(here, desk, said),
-            "said": said,
-            "owners": sorted(owners.items(), key=lambda owner: owner[1]),
-            "kinds": [(kind.value, here.texts.gettext(word)) for kind, word in words.KINDS.items()],
-        }
+        return {**_facts(here, desk, said), **_filters(here, desk, said)}
 
     return await here.page("pages/follow_ups.html", look)
+
+
+def _filters(here: Visit, desk: Desk, said: Said) -> Facts:
+    """What can be chosen, and what was."""
+    say = here.texts.gettext
+    owners = sorted(cards.associates(desk.connection).items(), key=lambda one: one[1])
+    return {
+        "said": said,
+        "since": _since(here, said),
+        "kinds": [(kind.value, say(word)) for kind, word in words.KINDS.items()],
+        "statuses": [(name, say(word)) for name, word in STATUSES.items()],
+        "owners": owners,
+    }
 
 
 @router.get("/listed")
@@ -138,17 +158,24 @@ def when(here: Visit, view: shapes.FollowUp) -> str:
 
 def _wanted(here: Visit, said: Said) -> filters.FollowUps:
     kind = Kind(said.kind) if said.kind in list(Kind) else None
-    since, until = _midnight(here, "since", said.since), _midnight(here, "until", said.until)
-    if not said.q and since is None and until is None:
-        since = agenda.midnight(here, here.today)
+    since = _midnight(here, "since", _since(here, said))
+    until = _midnight(here, "until", said.until)
+    is_open, is_cancelled = STATUS.get(said.status, (True, None))
     return filters.FollowUps(
         owner=said.owner or None,
         kind=kind,
         since=since,
         until=until + timedelta(days=1) if until is not None else None,
-        open=None if said.closed else True,
+        silent=bool(said.silent),
         q=said.q[:200],
+        open=is_open,
+        cancelled=is_cancelled,
     )
+
+
+def _since(here: Visit, said: Said) -> str:
+    """From today on, where neither words nor a period were asked for."""
+    return said.since or ("" if said.q or said.until else here.today.isoformat())
 
 
 def _midnight(here: Visit, name: str, text: str) -> datetime | None:
@@ -178,10 +205,5 @@ def _next(said: Said, place: tuple[Any, ...] | None) -> str:
         return ""
     first, key = place
     after = f"{first.isoformat() if isinstance(first, datetime) else first}|{key}"
-    form = {
-        name: getattr(said, name) for name in ("q", "kind", "owner", "since", "until", "closed")
-    }
-    return path(
-        "follow-ups",
-        **{**{filter_name: text for filter_name, text in form.items() if text}, "after": after},
-    )
+    kept = {name: text for name, text in asdict(said).items() if text}
+    return path("follow-ups", **{**kept, "after": after})

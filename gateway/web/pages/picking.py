@@ -302,7 +302,7 @@ def _facts(here: Visit, desk: Desk, key: str, picked: Picked) -> dict[str, Any]:
     return {
         "view": shown,
         "picked": picked,
-        "heading": timing.titled(here, marked("Invite to: %(title)s"), shown),
+        "heading": timing.titled(here, marked("Invite to “%(title)s”"), shown),
         "groups": [(group.key, group.name) for group in groups],
         "everybody": _everybody(picked),
         "offers": _offers(here, desk, shown, picked),

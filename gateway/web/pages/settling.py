@@ -37,7 +37,7 @@ def _assign(here: Visit, key: str) -> Dialog:
         shown = forms.view(here, desk, key)
         people = sorted(cards.associates(desk.connection).items(), key=lambda person: person[1])
         to = Field("to", marked("To"), "choice", [("", ""), *people], required=True)
-        heading = timing.titled(here, marked("Assign: %(title)s"), shown)
+        heading = timing.titled(here, marked("Assign “%(title)s”"), shown)
         return Ask(heading, say("Assign"), [to], say(words))
 
     def command(desk: Desk, said: Filled) -> str:
@@ -54,7 +54,7 @@ def _cancel(here: Visit, key: str) -> Dialog:
 
     def ask(desk: Desk) -> Ask:
         shown = forms.view(here, desk, key)
-        heading = timing.titled(here, marked("Cancel: %(title)s"), shown)
+        heading = timing.titled(here, marked("Cancel “%(title)s”"), shown)
         fields = [*_which(here, desk, key, off=False), reason]
         return Ask(heading, say("Cancel it"), fields, say(words))
 
@@ -65,7 +65,7 @@ def _cancel(here: Visit, key: str) -> Dialog:
         cancelling.cancel(desk, key, said["reason"], said["date"])
         return path("follow-ups", key, "dates") if said["date"] else path("follow-ups", key)
 
-    return Dialog(key, ask, command, "cancelled", start)
+    return Dialog(key, ask, command, "cancelled", start, tells=True)
 
 
 def _reinstate(here: Visit, key: str) -> Dialog:
@@ -74,7 +74,7 @@ def _reinstate(here: Visit, key: str) -> Dialog:
 
     def ask(desk: Desk) -> Ask:
         shown = forms.view(here, desk, key)
-        heading = timing.titled(here, marked("Take place after all: %(title)s"), shown)
+        heading = timing.titled(here, marked("“%(title)s” takes place after all"), shown)
         fields = [] if shown.cancelled else _which(here, desk, key, off=True)
         return Ask(heading, say("Take place after all"), fields, say(words))
 
@@ -85,7 +85,7 @@ def _reinstate(here: Visit, key: str) -> Dialog:
         cancelling.reinstate(desk, key, said["date"])
         return path("follow-ups", key)
 
-    return Dialog(key, ask, command, "reinstated", start)
+    return Dialog(key, ask, command, "reinstated", start, tells=True)
 
 
 def _which(here: Visit, desk: Desk, key: str, *, off: bool) -> list[Field]:
@@ -106,10 +106,10 @@ def _complete(here: Visit, key: str) -> Dialog:
     def ask(desk: Desk) -> Ask:
         shown = forms.view(here, desk, key)
         if shown.completed:
-            heading = timing.titled(here, marked("Open again: %(title)s"), shown)
+            heading = timing.titled(here, marked("Open “%(title)s” again"), shown)
             return Ask(heading, say("Open again"), [Field("completed", "", "hidden")])
-        heading = timing.titled(here, marked("Completed: %(title)s"), shown)
-        return Ask(heading, say("Completed"), [Field("completed", "", "hidden")], say(words))
+        heading = timing.titled(here, marked("Complete “%(title)s”"), shown)
+        return Ask(heading, say("Complete"), [Field("completed", "", "hidden")], say(words))
 
     def start(desk: Desk) -> Mapping[str, str]:
         return {"completed": "no" if forms.view(here, desk, key).completed else "yes"}
@@ -118,23 +118,25 @@ def _complete(here: Visit, key: str) -> Dialog:
         carrying.complete(desk, key, completed=said["completed"] == "yes")
         return path("follow-ups", key)
 
-    return Dialog(key, ask, command, "saved", start)
+    return Dialog(key, ask, command, "saved", start, tells=True)
 
 
 def _remind(here: Visit, key: str) -> Dialog:
     say = here.texts.gettext
-    words = marked("Everybody who has not answered gets the invitation once more, once a day.")
+    words = marked(
+        "Everybody who has not answered gets the invitation once more, but once a day at most."
+    )
 
     def ask(desk: Desk) -> Ask:
         shown = forms.view(here, desk, key)
-        heading = timing.titled(here, marked("Remind: %(title)s"), shown)
+        heading = timing.titled(here, marked("Remind of “%(title)s”"), shown)
         return Ask(heading, say("Remind"), (), say(words))
 
     def command(desk: Desk, said: Filled) -> str:
         reminders.ask(desk, key)
         return path("follow-ups", key)
 
-    return Dialog(key, ask, command, "reminded")
+    return Dialog(key, ask, command, "reminded", tells=True)
 
 
 def _take_out(here: Visit, key: str) -> Dialog:
@@ -144,14 +146,14 @@ def _take_out(here: Visit, key: str) -> Dialog:
     def ask(desk: Desk) -> Ask:
         own_row(here, desk, key)
         shown = forms.view(here, desk, key, Verb.SEE)
-        heading = timing.titled(here, marked("Take out of my diary: %(title)s"), shown)
+        heading = timing.titled(here, marked("Take “%(title)s” out of my diary"), shown)
         return Ask(heading, say("Take out of my diary"), (), say(words))
 
     def command(desk: Desk, said: Filled) -> str:
         answering.take_out(desk, own_row(here, desk, key))
         return "/diary"
 
-    return Dialog(key, ask, command, "taken_out")
+    return Dialog(key, ask, command, "taken_out", tells=True)
 
 
 def own_row(here: Visit, desk: Desk, key: str) -> int:

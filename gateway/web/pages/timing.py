@@ -119,7 +119,7 @@ def _move(here: Visit, key: str) -> Dialog:
         fields = list(TIMES)
         if is_series(shown):
             fields += [_scopes(here, THIS, SINCE, WHOLE), _choice(here, desk, key)]
-        heading, more = titled(here, marked("Move: %(title)s"), shown), {}
+        heading, more = titled(here, marked("Move “%(title)s”"), shown), {}
         if isinstance(shown.start, datetime):
             more = {"slots": _slots(here, desk, shown)}
         return Ask(heading, say("Move"), fields, say(words), more)
@@ -209,7 +209,7 @@ def _add_date(here: Visit, key: str) -> Dialog:
         shown = forms.view(here, desk, key)
         words = say("Everybody is invited to that date as well.")
         return Ask(
-            titled(here, marked("One date more: %(title)s"), shown), say("Add"), TIMES, words
+            titled(here, marked("One date more of “%(title)s”"), shown), say("Add"), TIMES, words
         )
 
     return Dialog(key, ask, command, "saved", lambda _: {"start": "", "end": ""})
@@ -220,7 +220,7 @@ def _drop_date(here: Visit, key: str) -> Dialog:
 
     def ask(desk: Desk) -> Ask:
         shown = forms.view(here, desk, key)
-        heading = titled(here, marked("Take a date out: %(title)s"), shown)
+        heading = titled(here, marked("Take a date out of “%(title)s”"), shown)
         words = say("The series does not have that date any more, as if it had never been.")
         return Ask(heading, say("Take it out"), [_choice(here, desk, key)], words)
 
@@ -254,7 +254,7 @@ def _repeat(here: Visit, key: str) -> Dialog:
 
     def ask(desk: Desk) -> Ask:
         shown = forms.view(here, desk, key)
-        heading = titled(here, marked("Repeat: %(title)s"), shown)
+        heading = titled(here, marked("Repeat “%(title)s”"), shown)
         fields = _rule_fields(here, shown)
         if shown.rrule:
             fields += [_scopes(here, WHOLE, SINCE), _choice(here, desk, key)]
@@ -344,7 +344,7 @@ def _stop(here: Visit, key: str) -> Dialog:
         last = _choice(here, desk, key)
         fields = [Field("date", marked("Its last date"), "choice", last.options)]
         words = say("No dates after this one. Answers stay, and everybody is told.")
-        return Ask(titled(here, marked("Stop: %(title)s"), shown), say("Stop"), fields, words)
+        return Ask(titled(here, marked("Stop “%(title)s”"), shown), say("Stop"), fields, words)
 
     def command(desk: Desk, said: Filled) -> str:
         moving.stop(desk, key, said["date"])
@@ -365,7 +365,7 @@ def _split(here: Visit, key: str) -> Dialog:
 
     def ask(desk: Desk) -> Ask:
         shown = forms.view(here, desk, key)
-        heading = titled(here, marked("From a date on: %(title)s"), shown)
+        heading = titled(here, marked("From a date on: “%(title)s”"), shown)
         words = say("From this date on it is a series of its own, with the same people.")
         return Ask(heading, say("Save"), [_choice(here, desk, key), *FURTHER], words)
 
@@ -392,7 +392,7 @@ def _carry_out(here: Visit, key: str) -> Dialog:
 
     def ask(desk: Desk) -> Ask:
         shown = forms.view(here, desk, key)
-        heading = titled(here, marked("Carried out: %(title)s"), shown)
+        heading = titled(here, marked("Carried out: “%(title)s”"), shown)
         words = say("The call took place, and stands in the diary at that time.")
         return Ask(heading, say("Carried out"), fields, words)
 

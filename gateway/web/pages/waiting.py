@@ -2,10 +2,10 @@
 what follows, and its buttons (domain.md §9).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form
 from fastapi.responses import Response
@@ -20,6 +20,7 @@ from gateway.store import codec, reading, visible
 from gateway.store.decisions import Filter
 from gateway.web.keys import Number, path
 from gateway.web.pages import exchange, follow_ups, proposed, reasons
+from gateway.web.pages.admin import brake
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
 router = APIRouter(include_in_schema=False)
@@ -57,16 +58,22 @@ HEADLINES = {
     DecisionKind.WORDS: marked("%(name)s wrote to you"),
     DecisionKind.DECLINED: marked("%(name)s does not come"),
     DecisionKind.ASSIGNMENT_DECLINED: marked("%(name)s does not take “%(title)s”"),
-    DecisionKind.UNDELIVERABLE: marked("%(name)s is not reached"),
-    DecisionKind.BRAKE: marked("Letters are held: too much changed at once"),
-    DecisionKind.WEBHOOK: marked("A program does not take its events"),
+    DecisionKind.UNDELIVERABLE: marked("%(name)s: %(reason)s"),
+    DecisionKind.BRAKE: "%(held)s",
+    DecisionKind.WEBHOOK: marked("%(url)s does not take its events"),
 }
+CRASHERS = {
+    "accepted": marked("%(address)s said yes, but is not invited"),
+    "declined": marked("%(address)s said no, but is not invited"),
+    "tentative": marked("%(address)s said maybe, but is not invited"),
+}
+"""The same headline, where their answer is known."""
 FOLLOWS = {
     DecisionKind.SAME_PERSON: marked(
         "An answer to the invitation of %(invited)s came from there. If you say yes, it counts, and"
         " the address is remembered."
     ),
-    DecisionKind.UNDELIVERABLE: marked("%(reason)s. Nothing more goes to %(address)s."),
+    DecisionKind.UNDELIVERABLE: marked("Nothing more goes to %(address)s until it is corrected."),
 }
 SUGGESTED = {
     "accepted": marked("It looks like a yes."),
@@ -98,6 +105,14 @@ BUTTONS = {
     Choice.ON: marked("Switch it on again"),
     Choice.OFF: marked("Leave it off"),
 }
+RECORDS = {
+    "accepted": marked("Record yes"),
+    "declined": marked("Record no"),
+    "tentative": marked("Record maybe"),
+}
+"""The same button, where it is known which answer it records."""
+KEEP_TIME = marked("Keep the time")
+SEE_THEM = marked("See them")
 ICONS = {
     DecisionKind.PROPOSAL: ("hand-waving", "newtime"),
     DecisionKind.SAME_PERSON: ("identification-card", "newtime"),
@@ -207,11 +222,17 @@ def cards(here: Visit, desk: Desk, listed: Sequence[Decision]) -> list[Card]:
     )
     shown = []
     for mine in listed:
-        said = replace(mine.cause, detail=decisions.detail(desk, mine))
+        said = replace(mine.cause, detail=_detail(here, desk, mine))
         key, row = said.follow_up or "", rows.get(said.participant or 0)
         decision = replace(mine, cause=said)
         shown.append(_card(here, decision, views.get(key), row, then.get(mine.id, "")))
     return shown
+
+
+def _detail(here: Visit, desk: Desk, decision: Decision) -> Mapping[str, Any]:
+    said = decisions.detail(desk, decision)
+    is_brake = decision.kind is DecisionKind.BRAKE
+    return {**said, "held": brake.headline(here, desk)} if is_brake else said
 
 
 def _groups(here: Visit, desk: Desk) -> Facts:
@@ -239,11 +260,11 @@ def _card(
     facts = {**_facts(here, decision, row), "title": title}
     icon, tone = ICONS[decision.kind]
     when = _when(here, decision, view) if view is not None else ""
-    headline = say(HEADLINES[decision.kind]) % facts
+    headline = say(_headline(decision)) % facts
     follows = " ".join([*_follows(here, decision, facts), then]).strip()
     is_undeliverable = decision.kind is DecisionKind.UNDELIVERABLE
     server = str(detail.get("reason") or "") if is_undeliverable else ""
-    buttons = tuple(_button(here, decision, choice) for choice in decision.choices)
+    buttons = tuple(_buttons(here, decision))
     key = view.key if view is not None else ""
     return Card(
         id=decision.id,
@@ -260,6 +281,12 @@ def _card(
         is_in_row=decision.kind in SAID_IN_ROW,
         buttons=buttons,
     )
+
+
+def _headline(decision: Decision) -> str:
+    reply = str(decision.cause.detail.get("reply") or "")
+    is_known = decision.kind is DecisionKind.PARTY_CRASHER and reply in CRASHERS
+    return CRASHERS[reply] if is_known else HEADLINES[decision.kind]
 
 
 def _when(here: Visit, decision: Decision, view: shapes.FollowUp) -> str:
@@ -284,27 +311,43 @@ def _quote(decision: Decision) -> str:
 def _facts(here: Visit, decision: Decision, row: shapes.Participant | None) -> Mapping[str, str]:
     """What the sentences name."""
     detail = decision.cause.detail
-    name = (row.shown_name or row.address) if row is not None else ""
-    start, end = codec.parse_moment(detail.get("start")), codec.parse_moment(detail.get("end"))
     somebody = here.texts.gettext(SOMEBODY)
+    name = (row.shown_name or row.address) if row is not None else ""
     return {
+        **{fact: str(detail.get(fact) or "") for fact in ("held", "url", "invited")},
         "name": name or somebody,
         "address": str(detail.get("address") or somebody),
-        "invited": str(detail.get("invited") or ""),
-        "reason": here.texts.gettext(reasons.of_words(str(detail.get("reason") or ""))),
-        "time": here.when(start, end if isinstance(end, datetime) else None),
+        "reason": _reason(here, str(detail.get("reason") or "")),
+        "time": _proposed(here, detail),
     }
+
+
+def _proposed(here: Visit, detail: Mapping[str, Any]) -> str:
+    start, end = codec.parse_moment(detail.get("start")), codec.parse_moment(detail.get("end"))
+    return here.when(start, end if isinstance(end, datetime) else None)
+
+
+def _reason(here: Visit, text: str) -> str:
+    """Why a letter did not arrive, to go on with in a sentence."""
+    words = here.texts.gettext(reasons.of_words(text))
+    return words[:1].lower() + words[1:]
 
 
 def _follows(here: Visit, decision: Decision, facts: Mapping[str, str]) -> list[str]:
     say, detail = here.texts.gettext, decision.cause.detail
-    sentences = [say(FOLLOWS[decision.kind]) % facts] if decision.kind in FOLLOWS else []
+    found = [say(FOLLOWS[decision.kind]) % facts] if decision.kind in FOLLOWS else []
     if (suggestion := detail.get("suggestion")) in SUGGESTED:
-        sentences.append(say(SUGGESTED[suggestion]))
-    asks_who = decision.kind in (DecisionKind.SAME_PERSON, DecisionKind.PARTY_CRASHER)
-    if asks_who and (reply := detail.get("reply")) in REPLIES:
-        sentences.append(say(REPLIES[reply]))
-    return sentences
+        found.append(say(SUGGESTED[suggestion]))
+    if decision.kind is DecisionKind.SAME_PERSON and (reply := detail.get("reply")) in REPLIES:
+        found.append(say(REPLIES[reply]))
+    return found
+
+
+def _buttons(here: Visit, decision: Decision) -> Iterator[Button]:
+    if decision.kind is DecisionKind.BRAKE:
+        yield Button("", here.texts.gettext(SEE_THEM), "/admin/brake")
+    for choice in decision.choices:
+        yield _button(here, decision, choice)
 
 
 def _button(here: Visit, decision: Decision, choice: Choice) -> Button:
@@ -316,4 +359,11 @@ def _button(here: Visit, decision: Decision, choice: Choice) -> Button:
             else {}
         )
         to = path("follow-ups", decision.cause.follow_up or "", dialog, **date)
-    return Button(choice.value, here.texts.gettext(BUTTONS[choice]), to)
+    return Button(choice.value, here.texts.gettext(_word(decision, choice)), to)
+
+
+def _word(decision: Decision, choice: Choice) -> str:
+    if choice is Choice.KEEP and decision.kind is DecisionKind.PROPOSAL:
+        return KEEP_TIME
+    suggested = str(decision.cause.detail.get("suggestion") or "")
+    return RECORDS.get(suggested, BUTTONS[choice]) if choice is Choice.RECORD else BUTTONS[choice]

@@ -110,6 +110,29 @@ def _held(here: Visit, desk: Desk, after: int) -> Facts:
     }
 
 
+def headline(here: Visit, desk: Desk) -> str:
+    """How many letters are held, who changed what they are about, and when; of several the one that
+    changed the most.
+    """
+    most = next(iter(braked.by_author(desk.connection)), None)
+    if most is None:
+        return here.texts.gettext("The brake holds nothing.")
+    if most.method is Method.CANCEL:
+        text = here.texts.ngettext(
+            "%(num)d cancellation is held: %(by)s, %(time)s",
+            "%(num)d cancellations are held: %(by)s, %(time)s",
+            most.letters,
+        )
+    else:
+        text = here.texts.ngettext(
+            "%(num)d letter about a move is held: %(by)s, %(time)s",
+            "%(num)d letters about moves are held: %(by)s, %(time)s",
+            most.letters,
+        )
+    told = _change(here, most)
+    return text % {"num": most.letters, "by": told["by"], "time": told["first"]}
+
+
 def _change(here: Visit, change: Change) -> Facts:
     say, count = here.texts.gettext, change.letters
     if change.method is Method.CANCEL:
