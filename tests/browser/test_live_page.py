@@ -5,7 +5,6 @@ schemes. What axe finds is tests/browser/test_scenes.py's.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
@@ -68,10 +67,10 @@ class Site:
 
     def perform(self, who: str | Actor, command: Callable[[Desk], object]) -> None:
         actor = who if isinstance(who, Actor) else Actor(Access.USER, who)
-        desk.perform(self.store, SETTINGS, datetime.now(UTC), actor, command)
+        desk.perform(self.store, SETTINGS, rows.NOW, actor, command)
 
     def plan(self) -> None:
-        planning.plan_due(self.store, SETTINGS, datetime.now(UTC), everything=True)
+        planning.plan_due(self.store, SETTINGS, rows.NOW, everything=True)
 
 
 async def no_checks() -> list[Condition]:
@@ -93,7 +92,7 @@ async def site(store: engine.Store) -> AsyncIterator[Site]:
     )
     made = Site(store)
     live = feed.Feed(store)
-    api = Api(store, settings.load())
+    api = Api(store, settings.load(), clock=lambda: rows.NOW)
     bound = serve.listen(settings.load(overrides={"web": {"listen": "127.0.0.1:0"}}))
     stop, up = asyncio.Event(), asyncio.Event()
     running = asyncio.create_task(
@@ -261,10 +260,10 @@ async def test_the_menu_of_an_administrator_stands_in_one_line_on_a_phone(
 ) -> None:
     """With their own invitations it has six entries; none is cut, broken or covers another."""
     with site.store.write() as connection:
-        user = User(0, "boss", Access.ADMIN, "kari", datetime.now(UTC), "test")
+        user = User(0, "boss", Access.ADMIN, "kari", rows.NOW, "test")
         number = users.add(connection, user, "")
         assert number is not None
-        secret = users.begin_session(connection, number, datetime.now(UTC))
+        secret = users.begin_session(connection, number, rows.NOW)
         connection.exec_driver_sql("UPDATE associate SET language = 'nb' WHERE key = 'kari'")
     site.cookies = {"session": secret}
     tab, complaints = await opened(browser, site, path="admin", width=width)
