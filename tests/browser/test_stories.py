@@ -308,8 +308,10 @@ def test_a_colleague_takes_one_date_of_a_series_and_not_another(
         asked.goto(f"{company.url}/invitations?repetitions=yes")
         dates = asked.locator(".card", has_text="Serie")
         expect(dates).to_have_count(left)
-        dates.first.locator("[name=comment]").fill(words)
-        dates.first.locator(f"[value={reply}]").click()
+        dates.first.get_by_role("link").click()
+        whole = asked.locator("#asked-one", has_text="Serie")
+        whole.locator("[name=comment]").fill(words)
+        whole.locator(f"[value={reply}]").click()
         asked.wait_for_url(re.compile("done=answered"))
     row = follow_up.locator(".row", has_text="Per Berg")
     said = row.locator(".dates li")
@@ -363,7 +365,8 @@ def _assign(tab: Page) -> None:
 def _say(company: Company, reply: str, title: str, words: str) -> None:
     """Per answers what he is asked."""
     tab = company.open("per", "/invitations")
-    asked = tab.locator(".card", has_text=title)
+    tab.locator(".card", has_text=title).get_by_role("link").click()
+    asked = tab.locator("#asked-one", has_text=title)
     asked.locator("[name=comment]").fill(words)
     asked.locator(f"[value={reply}]").click()
     expect(tab.locator(".card", has_text=title)).to_have_count(0)

@@ -324,7 +324,7 @@ async def test_the_menu_offers_what_its_reader_may(office: Office) -> None:
 async def test_the_menu_counts_the_invitations_that_wait(office: Office) -> None:
     office.plan()
     per = signed_in(office, "per")
-    listed = (await per.get("/invitations")).text.count('<li class="card"')
+    listed = (await per.get("/invitations")).text.count('<li class="card choice"')
     assert listed > 0
     shown = f'id="asked-count">{listed}<'
     for path in ("/", "/diary", "/follow-ups/own", "/undo"):
@@ -342,7 +342,7 @@ async def test_my_invitations_are_answered_there(office: Office) -> None:
     per = signed_in(office, "per")
     page = await per.get("/invitations")
     assert "Title of foreign" in page.text
-    assert 'href="/diary?view=day&amp;date=2026-12-01">CONFLICT' in page.text
+    assert 'href="/diary?view=day&amp;date=2026-12-01">See the day' in page.text
     row = office.row("foreign", "per")
     done = await per.post(f"/invitations/{row}", reply="no", comment="På reise")
     assert done.headers["location"].startswith("/invitations?done=answered")
@@ -354,6 +354,44 @@ async def test_my_invitations_are_answered_there(office: Office) -> None:
     assert "På reise" in told.text
     wrong = await per.post(f"/invitations/{row}", reply="never")
     assert wrong.status_code == 422
+
+
+async def test_one_of_my_invitations_is_shown_whole(office: Office) -> None:
+    follow_up = schema.follow_up.c.key
+    with office.store.write() as connection:
+        change = sa.update(schema.follow_up)
+        connection.execute(change.where(follow_up == "own").values(agenda="Prices, then lunch"))
+        connection.execute(change.where(follow_up == "foreign").values(agenda="Who sells where"))
+    office.plan()
+    per = signed_in(office, "per")
+    await per.post(f"/invitations/{office.row('own', 'per')}", reply="yes")
+    office.plan()
+    listed = (await per.get("/invitations?repetitions=yes")).text
+    links = re.findall(r'href="(/invitations\?[^"#]*)#asked-one"', html.unescape(listed))
+    shown = [html.unescape((await per.get(link)).text) for link in links]
+    assert [re.findall(r'id="asked-title"><a [^>]*>(.*?)</a>', page) for page in shown] == [
+        ["Title of foreign"],
+        ["Title of private"],
+    ]
+    assert "Who sells where" in shown[0]
+    assert "Who sells where" not in shown[1]
+    others = "“Title of own” 09:00–10:00 and “Title of private” 09:00–10:00"
+    assert f"You have {others} then." in shown[0]
+    assert 'href="/diary?view=day&date=2026-12-01"' in shown[0]
+    form = re.search(r'action="(/invitations/[^"]*)"', shown[0])
+    assert form is not None
+    done = await per.post(form[1], reply="no")
+    assert done.headers["location"].startswith("/invitations?repetitions=yes&done=answered")
+
+
+async def test_a_decline_leads_to_the_next_step(office: Office, kari: Reader) -> None:
+    office.plan()
+    per = signed_in(office, "per")
+    await per.post(f"/invitations/{office.row('own', 'per')}", reply="no", comment="På reise")
+    page = (await kari.get("/invitations?responses=yes")).text
+    assert re.search(r'href="/follow-ups/own/move" data-dialog>Reschedule</a>', page)
+    assert "På reise" in page
+    assert "/invitations/" not in page.partition('id="asked-one"')[2]
 
 
 async def test_the_diary_has_the_week_and_nobodys_secrets(office: Office, kari: Reader) -> None:
