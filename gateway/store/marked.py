@@ -17,11 +17,11 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
 from gateway.followups import recurrence
+from gateway.i18n import Phrase, marked
 from gateway.ical import zonenames
 
 EARLIEST = datetime(recurrence.FIRST_YEAR, 1, 1, tzinfo=UTC)
 LATEST = datetime(recurrence.LAST_YEAR, 12, 31, 23, 59, 59, tzinfo=UTC)
-REACH = f"an instant of the years {EARLIEST.year} to {LATEST.year}"
 SHOWN = 40
 """Characters of a wrong value that are shown."""
 
@@ -60,17 +60,14 @@ def is_clean(values: Iterable[object]) -> bool:
 
 
 def fault(table: str, key: object, values: Mapping[str, object]) -> str:
-    """What is wrong with the first of these values of a row that is marked; "" where none is.
-    `values` by the names of their columns.
+    """What is wrong with the first of these values of a row that is marked, as a `Phrase`; "" if
+    none is. `values` by the names of their columns.
     """
-    return next(
-        (
-            f"{table} {str(key)!r}, {column}: {value.fault}"
-            for column, value in values.items()
-            if isinstance(value, MARKED)
-        ),
-        "",
-    )
+    for column, value in values.items():
+        if isinstance(value, MARKED):
+            place = f"{table} {str(key)!r}, {column}"
+            return Phrase("%(place)s: %(reason)s", place=place, reason=value.fault)
+    return ""
 
 
 def decoded(raw: bytes) -> str:
@@ -79,7 +76,9 @@ def decoded(raw: bytes) -> str:
         return raw.decode()
     except UnicodeDecodeError:
         shown = raw.decode(errors="replace")
-        return _text(shown, f"{shown[:SHOWN]!r} is not text in UTF-8")
+        return _text(
+            shown, Phrase(marked("%(value)s is not text in UTF-8"), value=repr(shown[:SHOWN]))
+        )
 
 
 def _text(shown: str, words: str, raw: bytes = b"") -> MarkedText:
@@ -90,7 +89,12 @@ def _text(shown: str, words: str, raw: bytes = b"") -> MarkedText:
 
 def _moment(nearest: datetime, said: object) -> MarkedMoment:
     moment = MarkedMoment.combine(nearest.date(), nearest.timetz())
-    moment.fault = f"{str(said)[:SHOWN]!r} is not {REACH}"
+    moment.fault = Phrase(
+        marked("%(value)s is not an instant of the years %(first)s to %(last)s"),
+        value=repr(str(said)[:SHOWN]),
+        first=EARLIEST.year,
+        last=LATEST.year,
+    )
     return moment
 
 
@@ -108,7 +112,7 @@ def _words(value: Any) -> Any:
     if not isinstance(value, bytes):
         return value
     literal = f"x'{value[:SHOWN].hex()}'"
-    return _text(literal, f"{literal} is a BLOB, not text", value)
+    return _text(literal, Phrase(marked("%(value)s is a BLOB, not text"), value=literal), value)
 
 
 def _as_it_stands(value: Any) -> Any:
@@ -133,7 +137,7 @@ def _flag(unclear: bool, value: Any) -> Any:
     if value is None or value in (0, 1):
         return None if value is None else bool(value)
     flag = MarkedFlag(unclear)
-    flag.fault = f"{str(value)[:SHOWN]!r} is neither 0 nor 1"
+    flag.fault = Phrase(marked("%(value)s is neither 0 nor 1"), value=repr(str(value)[:SHOWN]))
     return flag
 
 

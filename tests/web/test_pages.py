@@ -161,6 +161,30 @@ async def test_what_is_not_mine_is_shown_without_what_only_its_owner_does(kari: 
     assert refused.status_code == 403
 
 
+FAULTS = (
+    (
+        {"timezone": "Mars/Olympus"},
+        "follow_up 'own', timezone: ukjent tidssone Mars/Olympus; navnene er IANAs",
+    ),
+    (
+        {"end_at": sa.text("'9999-12-31 23:59:59'")},
+        "follow_up 'own', end_at: '9999-12-31 23:59:59' er ikke et tidspunkt i årene 1900 til 2999",
+    ),
+)
+
+
+@pytest.mark.parametrize(("columns", "words"), FAULTS)
+async def test_what_another_program_wrote_wrong_is_said_in_norwegian(
+    office: Office, kari: Reader, columns: dict[str, object], words: str
+) -> None:
+    with office.store.write() as connection:
+        connection.execute(sa.update(schema.associate).values(language="nb"))
+        record = sa.update(schema.follow_up).where(schema.follow_up.c.key == "own")
+        connection.execute(record.values(**columns))
+    page = html.unescape((await kari.get("/follow-ups/own")).text)
+    assert f"Ingenting av den sendes på e-post: {words}" in page
+
+
 async def test_what_strangers_wrote_stays_text(office: Office, kari: Reader) -> None:
     hostile = "<script>alert(1)</script>\"'&"
     await kari.post(

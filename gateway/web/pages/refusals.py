@@ -114,6 +114,8 @@ def said(here: Visit, desk: Desk, error: GatewayError) -> str:
 
 def _filled(here: Visit, desk: Desk, said: GatewayError | Phrase, *, begins: bool = False) -> str:
     """`begins`: a sentence begins with it; a name that fills its first place stays as it is."""
+    if isinstance(said, GatewayError) and isinstance(said.words, Phrase):
+        said = said.words
     if isinstance(said, Phrase):
         text = phrases.template(here.texts, said)
     else:
