@@ -340,6 +340,7 @@ async def test_a_dialog_that_asks_for_nothing_says_at_once_who_gets_which_letter
     cancelled = (await kari.get("/follow-ups/series/cancel")).text
     assert "1 letter goes when you save" in cancelled
     assert "ola@ext.example" in cancelled
+    assert 'class="button quiet close" href="/follow-ups/series" data-close' in cancelled
     assert "Nobody is written to." in (await kari.get("/follow-ups/call/complete")).text
     assert "when you save" not in (await kari.get("/follow-ups/series/move")).text
     done = await kari.get("/follow-ups/own/reinstate")
