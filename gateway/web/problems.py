@@ -173,7 +173,7 @@ def response(error: Exception, *, is_read: bool = False) -> ProblemDetails:
     if isinstance(error, GatewayError) and error.facts and not named:
         detail = Phrase(error.words, **error.facts)
     wrong = places or _begun_with(error)
-    errors = [_parameter(*one) for one in wrong] if is_read else _errors(wrong)
+    errors = [_parameter(steps, reason) for steps, reason in wrong] if is_read else _errors(wrong)
     return ProblemDetails(status(error), detail, errors, places=named)
 
 

@@ -112,8 +112,10 @@ class Asking:
     def _unless_known(self, answer: Response) -> Response:
         if not documents.is_known(self.if_none_match, answer.headers["ETag"]):
             return answer
-        known = {name: answer.headers[name] for name in ("ETag", "Link") if name in answer.headers}
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=known)
+        headers = {
+            name: answer.headers[name] for name in ("ETag", "Link") if name in answer.headers
+        }
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
 
     def position(self, *kinds: type) -> Position | None:
         """Where the list goes on, a value of each kind; None at its beginning."""

@@ -130,7 +130,7 @@ def _participants(
 
 FollowUpFilters = Annotated[Callable[[Desk], FollowUps], Depends(_follow_ups)]
 ParticipantFilters = Annotated[Callable[[Desk], Participants], Depends(_participants)]
-"""What is wanted, once it is known where whoever asks is at home."""
+"""What is asked for, once it is known where the reader is at home."""
 
 
 def follow_up_place(asked: Asking, criteria: FollowUps) -> Place | None:

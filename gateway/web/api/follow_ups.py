@@ -36,9 +36,9 @@ async def every(asked: Pages, criteria: FollowUpFilters, expand: Expand = None) 
     """Follow-ups by filters, by key; with from or to by their beginning, with q by title"""
 
     def look(desk: Desk) -> Listing:
-        wanted = criteria(desk)
-        place = filtering.follow_up_place(asked, wanted)
-        page = filters.follow_ups(desk.connection, desk.actor, wanted, asked.limit, place)
+        asked_for = criteria(desk)
+        place = filtering.follow_up_place(asked, asked_for)
+        page = filters.follow_ups(desk.connection, desk.actor, asked_for, asked.limit, place)
         people = expand is not None
         return filtering.listing(page, lambda keys: shown.follow_ups(desk, keys, people=people))
 

@@ -41,8 +41,8 @@ def each(here: Visit, desk: Desk, listed: Sequence[Decision]) -> dict[int, str]:
     ]
     timed = [(wish, wish.period) for wish in wishes if wish.period is not None and wish.house]
     asked = [(list(wish.house)[: diaries.MOST_DIARIES], period, wish.key) for wish, period in timed]
-    found = diaries.taken_each(desk, asked)
-    taken = {wish.number: spans for (wish, _), spans in zip(timed, found, strict=True)}
+    occupied = diaries.taken_each(desk, asked)
+    taken = {wish.number: spans for (wish, _), spans in zip(timed, occupied, strict=True)}
     return {wish.number: _said(here, wish, taken.get(wish.number)) for wish in wishes}
 
 
