@@ -7,6 +7,7 @@ the owner) is done one by one. Everything here is part of the caller's transacti
 the mailbox cursor: a crash repeats nothing and loses nothing.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +20,16 @@ from gateway.followups import conflicts
 from gateway.invite import plan
 from gateway.mail import bounce
 from gateway.model import Channel, Delivery, Outcome
-from gateway.store import braked, followups, invitations, journal, marks, participants, reports
+from gateway.store import (
+    braked,
+    deleted,
+    followups,
+    invitations,
+    journal,
+    marks,
+    participants,
+    reports,
+)
 from gateway.store.decisions import Verdict
 from gateway.store.engine import Connection
 
@@ -96,6 +106,7 @@ def carry_out(
     applied = [answer for message in messages for answer in _applied(message)]
     _write_standings(connection, applied)
     _hear(connection, applied)
+    deleted.void(connection, _of_the_gone(messages))
     invitations.mark_read(
         connection, [answer.row.participant for answer in applied if answer.is_heard]
     )
@@ -137,6 +148,17 @@ def _applied(message: Effects) -> Iterator[_Applied]:
     for consequence in message.told:
         if consequence.answer.row is not None and consequence.participant is not None:
             yield _Applied(message.number, consequence.answer.row, consequence)
+
+
+def _of_the_gone(messages: Sequence[Effects]) -> set[int]:
+    """The rows that are not there any more, and to which somebody answers."""
+    told = itertools.chain.from_iterable(message.told for message in messages)
+    answers = [consequence.answer for consequence in told if consequence.participant is None]
+    return {
+        answer.row.participant
+        for answer in answers
+        if answer.row is not None and answer.conclusion.outcome is Outcome.CLOSED
+    }
 
 
 def _writes_more(conclusion: facts.Conclusion) -> bool:

@@ -40,6 +40,7 @@ from gateway.store import (
     proposals,
     reminders,
     renaming,
+    returning,
     stated,
     timing,
 )
@@ -139,7 +140,8 @@ def update(
     switched off, or the follow-up cancelled.
     """
     faults.check(fault(key))
-    record = _read(connection, key, site, loaded or _followed(connection, key), readable=readable)
+    here = loaded or _followed(connection, key, site)
+    record = _read(connection, key, site, here, readable=readable)
     if record is None:
         return []
     record = _hand_over(connection, _put_back(connection, record))
@@ -149,11 +151,12 @@ def update(
     return _save(connection, record, decided)
 
 
-def _followed(connection: Connection, key: str) -> Loaded:
-    """What stands in the store of one follow-up, which is locked, and followed to a new key and by
-    its rows.
+def _followed(connection: Connection, key: str, site: Context) -> Loaded:
+    """What stands in the store of one follow-up, which is locked, taken up again where it was
+    deleted, and followed to a new key and by its rows.
     """
     followups.lock(connection, key)
+    returning.take_up(connection, [key], site.site)
     renaming.rehome(connection, key)
     arrived = invitations.rehome(connection, key)
     elsewhere = invitations.of_participants(connection, arrived)

@@ -20,6 +20,7 @@ from gateway.store import (
     loading,
     marks,
     records,
+    returning,
 )
 from gateway.store.engine import Connection, Store
 from gateway.store.loading import Loaded
@@ -100,7 +101,7 @@ def _plan_batch(
         # In one order for all, because invitations are locked on the way (claims.settle locks
         # them so, too).
         free = {key: due[key] for key in followups.lock_free(connection, due)}
-        taken = marks.take(connection, free)
+        taken = _returned(connection, marks.take(connection, free), site)
         most = settings.outbound.brake_follow_ups
         changes = marks.changed_at(taken) if most else {}
         authors = _authors(connection, taken)
@@ -124,6 +125,20 @@ def _plan_batch(
     if number_held:
         log.info("the brake holds letters", letters=number_held)
     return letters, len(taken)
+
+
+def _returned(
+    connection: Connection, taken: Mapping[str, list[marks.Mark]], site: Context
+) -> dict[str, list[marks.Mark]]:
+    """What came back is what it was; that it was written anew is no change where it says the same,
+    and nobody was told that it went.
+    """
+    same = returning.take_up(connection, taken, site.site).same
+    same -= strangers.told_of(connection, same)
+    return {
+        key: [mark for mark in made if not mark.is_strange] if key in same else made
+        for key, made in taken.items()
+    }
 
 
 def loaded(connection: Connection, keys: Collection[str]) -> dict[str, Loaded]:

@@ -38,6 +38,12 @@ def tell(connection: Connection, written: Mapping[str, Collection[str]], now: da
     journal.write(connection, signed, now)
 
 
+def told_of(connection: Connection, keys: Collection[str]) -> set[str]:
+    """Those of these follow-ups of which the journal says that they are deleted."""
+    last = journal.last_of(connection, keys, (*PRESENT, RENAMED, DELETED))
+    return {key for key, event in last.items() if event == DELETED}
+
+
 def _of_records(
     connection: Connection, keys: Sequence[str], traces: Mapping[str, Trace]
 ) -> list[journal.Entry]:
@@ -62,7 +68,7 @@ def _event(trace: Trace, planned: Edition | None, last: str) -> str:
     if not trace.is_there:
         was_there = last in PRESENT or (not last and trace.was_planned)
         return DELETED if was_there and not trace.is_renamed else ""
-    if planned is None:
+    if planned is None or last == DELETED:
         return CHANGED if last in PRESENT else MADE
     if trace.cancelled and not planned.cancelled:
         return CANCELLED

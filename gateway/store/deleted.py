@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.store import braked, chunks
+from gateway.store import braked, chunks, invitations
 from gateway.store.outbox import OPEN, stands
 from gateway.store.schema import INVITEE, change_mark, follow_up, metadata, participant, standing
 from gateway.store.schema_deleted import deleted_follow_up, deleted_participant, deleted_standing
@@ -38,8 +38,8 @@ def bring_back(connection: Connection, key: str) -> bool:
     rows = _rows(connection, key, since)
     brought = [row for row in rows if _participant(connection, row)]
     for row in brought:
-        _answers(connection, row)
-    _drop(connection, [key])
+        answers(connection, row)
+    drop(connection, [key])
     return is_back
 
 
@@ -59,8 +59,19 @@ def forget(connection: Connection, limit: int) -> int:
     )
     query = sa.select(gone_key).where(~marked, ~waits).limit(limit)
     planned = list(connection.execute(query).scalars())
-    _drop(connection, planned)
+    drop(connection, planned)
     return len(planned)
+
+
+def void(connection: Connection, numbers: Collection[int]) -> None:
+    """Those who had these rows answered what is gone: what they said before is not to come back,
+    and their copies have no status.
+    """
+    if numbers:
+        copies = sa.update(deleted_participant).where(deleted_participant.c.id.in_(numbers))
+        connection.execute(copies.values(code=None))
+        of_rows = deleted_standing.c.participant.in_(numbers)
+        connection.execute(sa.delete(deleted_standing).where(of_rows))
 
 
 def forget_person(connection: Connection, key: str, addresses: Collection[str]) -> int:
@@ -117,7 +128,7 @@ def _rows(connection: Connection, key: str, since: datetime) -> list[Any]:
         )
         .group_by(copies.id)
     )
-    names = ("number", "id", "follow_up", "deleted_at", "original_start", *INVITEE)
+    names = ("number", "id", "follow_up", "code", "deleted_at", "original_start", *INVITEE)
     query = sa.select(*(copies[name] for name in names)).where(copies.number.in_(newest), ~there)
     return list(connection.execute(query.order_by(copies.id)))
 
@@ -161,7 +172,12 @@ def _takes_part(connection: Connection, row: Any, invitee: dict[str, str]) -> bo
     )
 
 
-def _answers(connection: Connection, row: Any) -> None:
+def answers(connection: Connection, row: Any) -> None:
+    """Write what was answered in a row, as it was when that was deleted. `row`: its copy. Who
+    answered meanwhile, which counted for nothing, is asked once more.
+    """
+    if row.code is None:
+        invitations.ask_anew(connection, row.id)
     copies = deleted_standing.c
     newest = (
         sa.select(sa.func.max(copies.number))
@@ -180,10 +196,20 @@ def _exists(connection: Connection, condition: sa.ColumnElement[bool]) -> bool:
     )
 
 
-def _drop(connection: Connection, keys: Collection[str]) -> None:
+def drop(connection: Connection, keys: Collection[str]) -> None:
+    """Drop the copies of these follow-ups and of their rows."""
     for part in chunks.parts(keys):
         _drop_rows(connection, deleted_participant.c.follow_up.in_(part))
         connection.execute(sa.delete(deleted_follow_up).where(deleted_follow_up.c.key.in_(part)))
+
+
+def drop_present(connection: Connection, key: str) -> None:
+    """Drop the copies of a follow-up that is there again, and of those of its rows that are."""
+    connection.execute(sa.delete(deleted_follow_up).where(deleted_follow_up.c.key == key))
+    copies = deleted_participant.c
+    is_there = sa.exists().where(participant.c.id == copies.id)
+    never_planned = copies.planned_for == ""
+    _drop_rows(connection, sa.and_(copies.follow_up == key, sa.or_(is_there, never_planned)))
 
 
 def _drop_rows(connection: Connection, condition: sa.ColumnElement[bool]) -> int:

@@ -32,6 +32,7 @@ from gateway.store.schema import (
     resource,
     standing,
 )
+from gateway.store.schema_letters import invitation
 
 _ASSIGNER = associate.alias()
 _MEMBERS = (
@@ -200,12 +201,13 @@ def lock_free(connection: Connection, keys: Iterable[str]) -> list[str]:
 
 
 def lock_rows(connection: Connection, numbers: Collection[int]) -> None:
-    """`lock` the follow-ups of these participants, in the order of their keys as bytes: all who
-    take several take them so, and nobody waits in a circle.
+    """`lock` the follow-ups of these participants, gone ones too, in the order of their keys as
+    bytes: all who take several take them so, and nobody waits in a circle.
     """
     if connection.dialect.name != "sqlite" and numbers:
-        query = sa.select(participant.c.follow_up).where(participant.c.id.in_(numbers)).distinct()
-        keys = sorted(connection.execute(query).scalars())
+        of_rows = sa.select(participant.c.follow_up).where(participant.c.id.in_(numbers))
+        invited = sa.select(invitation.c.follow_up).where(invitation.c.participant.in_(numbers))
+        keys = sorted(connection.execute(sa.union(of_rows, invited)).scalars())
         connection.execute(_LOCK_ALL, {"keys": keys})
 
 
@@ -488,7 +490,7 @@ def _member(
         timezone=_zone(row),
         standings={plan.SERIES: Standing(), **standings},
         date=timing.date_of(row),
-        who=_who(row),
+        who=who(row),
         fault=faults.of_participant(row, addresses),
     )
 
@@ -526,7 +528,8 @@ def _zone(row: Any) -> str:
     return columns.zone("" if zone is None else zone, row.person or row.associate or "")
 
 
-def _who(row: Any) -> str:
+def who(row: Any) -> str:
+    """Whoever a row stands for, as `Member.who`."""
     kind = next(kind for kind in INVITEE if getattr(row, kind) is not None)
     name = getattr(row, kind)
     return f"{kind}:{name.lower() if kind == 'email' else name}"

@@ -438,6 +438,15 @@ def ask_again(
     return bool(done.rowcount)
 
 
+def ask_anew(connection: Connection, participant_number: int) -> None:
+    """He answered what was not there for a while: owe his REQUEST once more."""
+    connection.execute(
+        sa.update(invitation)
+        .where(*_counting(participant_number), invitation.c.sent_method == Method.REQUEST)
+        .values(again=True, again_because=Occasion.OLD_ANSWER, again_instance="")
+    )
+
+
 def _is_asked(date: str, sequence: int) -> sa.ColumnElement[bool]:
     """Whether the invitee was asked again for this SEQUENCE of a date, or for all of it."""
     of_date = (outbox.c.instance == date) & (outbox.c.sequence == sequence)

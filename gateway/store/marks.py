@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.store import chunks
 from gateway.store.schema import NOTED, change_mark, follow_up, participant
+from gateway.store.schema_deleted import deleted_follow_up
 
 RECORDS = frozenset({"follow_up", "follow_up_date"})
 """Sources of the marks that say that the follow-up itself was changed."""
@@ -87,10 +88,12 @@ def take(connection: Connection, due: Mapping[str, int]) -> dict[str, list[Mark]
 
 def planned_before(connection: Connection, keys: Collection[str]) -> int:
     """How many of these follow-ups somebody may have been told of."""
+    copies = deleted_follow_up.c
+    was_deleted = sa.exists().where(copies.key == follow_up.c.key, copies.edition.is_not(None))
     query = (
         sa.select(sa.func.count())
         .select_from(follow_up)
-        .where(follow_up.c.key.in_(keys), follow_up.c.edition.is_not(None))
+        .where(follow_up.c.key.in_(keys), follow_up.c.edition.is_not(None) | was_deleted)
     )
     number: int = connection.execute(query).scalar_one()
     return number

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from gateway.answer import facts
 from gateway.mail import address
 from gateway.model import Method
-from gateway.store import candidates, followups, inbox
+from gateway.store import candidates, followups, inbox, returning
 from gateway.store.schema import (
     associate,
     follow_up,
@@ -187,6 +187,9 @@ def find(
         for row_number in of_message
     }
     candidate_rows = candidates.load(connection, everybody, dated, site)
+    gone = {row.follow_up for row in candidate_rows.values() if row.key is None}
+    if gone and returning.take_up(connection, gone, site).rows:
+        candidate_rows = candidates.load(connection, everybody, dated, site)
     copies = inbox.copies(connection, {keys.digest for keys in asked if keys.digest})
     traces = inbox.traces(connection, everybody, asked, number)
     answers = list[facts.Found]()

@@ -30,6 +30,7 @@ from gateway.model import (
 from gateway.store import (
     braked,
     claims,
+    deleted,
     followups,
     journal,
     marks,
@@ -291,15 +292,40 @@ def copies(store: Store) -> int:
     return sum(numbers)
 
 
+def test_who_answered_what_was_deleted_is_asked_once_more(store: Store) -> None:
+    """domain.md §10: what he said then counted for nothing, and what he said before may be wrong."""
+    begin(store)
+    with store.read() as connection:
+        [ola] = [
+            one.id
+            for one in followups.members(connection, "m01")
+            if one.address == "ola@ext.example"
+        ]
+    rows.run(store, "DELETE FROM follow_up")
+    plan(store)
+    with store.write() as connection:
+        deleted.void(connection, [ola])
+    choose(store, "put_back")
+    plan(store)
+    assert deliver(store) == [("m01", "REQUEST")]
+    with store.read() as connection:
+        codes = {(one.follow_up, one.key): one.code for one in followups.members(connection)}
+    assert codes.pop(("m01", "ola@ext.example")) == 5
+    assert {codes[key, "ola@ext.example"] for key in ("m00", "m02", "m03", "m04")} == {1}
+
+
+CARD = (
+    "INSERT INTO person (key, name) VALUES ('ola', 'Ola')",
+    "INSERT INTO person_email (person, position, address) VALUES ('ola', 0, 'ola@ext.example')",
+    "UPDATE participant SET person = 'ola', email = NULL WHERE email = 'ola@ext.example'",
+)
+"""Ola takes part as somebody whom the directory knows."""
+
+
 def test_whose_card_was_deleted_is_put_back_by_the_address(store: Store) -> None:
     """domain.md §10: the card is not ours to write again."""
     begin(store)
-    people = "INSERT INTO person (key, name) VALUES ('ola', 'Ola')"
-    mail = (
-        "INSERT INTO person_email (person, position, address) VALUES ('ola', 0, 'ola@ext.example')"
-    )
-    theirs = "UPDATE participant SET person = 'ola', email = NULL WHERE email = 'ola@ext.example'"
-    rows.run(store, people, mail, theirs)
+    rows.run(store, *CARD)
     plan(store)
     before = [one[:3] for one in status(store)]
     rows.run(store, "DELETE FROM person")
@@ -314,11 +340,14 @@ def test_whose_card_was_deleted_is_put_back_by_the_address(store: Store) -> None
 def test_what_cannot_be_put_back_is_held_on(store: Store) -> None:
     """domain.md §10: another one has the UID, and who takes part by another row keeps that."""
     begin(store)
+    rows.run(store, *CARD)
+    plan(store)
     rows.run(
         store,
         "DELETE FROM follow_up WHERE key <> 'm00'",
         WRONG["moved"],
         "DELETE FROM participant",
+        "DELETE FROM person",
         "INSERT INTO participant (follow_up, email) VALUES ('m00', 'ola@ext.example')",
         "INSERT INTO follow_up (key, owner, title, start_at, end_at, uid) SELECT 'm99', 'kari',"
         " 'Other', '2026-12-01 08:00:00', '2026-12-01 09:00:00', uid FROM deleted_follow_up"
