@@ -62,7 +62,7 @@ def _of_records(
 
 
 def _event(trace: Trace, planned: Edition | None, last: str) -> str:
-    """What was done; "" for nothing that is to be told. `known`: as it was planned last; `last`:
+    """What was done; "" for nothing that is to be told. `planned`: as it was planned last; `last`:
     what the journal says of its being there.
     """
     if not trace.is_there:

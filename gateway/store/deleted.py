@@ -16,7 +16,13 @@ from sqlalchemy.engine import Connection
 from gateway.store import braked, chunks, invitations
 from gateway.store.outbox import OPEN, stands
 from gateway.store.schema import INVITEE, change_mark, follow_up, metadata, participant, standing
-from gateway.store.schema_deleted import deleted_follow_up, deleted_participant, deleted_standing
+from gateway.store.schema_deleted import (
+    HANGING,
+    deleted_follow_up,
+    deleted_participant,
+    deleted_standing,
+    of_participant,
+)
 from gateway.store.schema_letters import invitation, outbox
 
 TOGETHER = timedelta(minutes=1)
@@ -39,6 +45,7 @@ def bring_back(connection: Connection, key: str) -> bool:
     brought = [row for row in rows if _participant(connection, row)]
     for row in brought:
         answers(connection, row)
+    hang_again(connection, [row.id for row in brought])
     drop(connection, [key])
     return is_back
 
@@ -190,6 +197,37 @@ def answers(connection: Connection, row: Any) -> None:
     connection.execute(sa.insert(standing).from_select(standing.c.keys(), newest_answers))
 
 
+def hang_again(connection: Connection, numbers: Collection[int]) -> None:
+    """Let what else hung on these rows stand there again: proposals, delegations and addresses that
+    were learned, as far as all of whom they tell are there.
+    """
+    for table, copy in HANGING.items():
+        if table is not standing:
+            for part in chunks.parts(numbers):
+                _hang_again(connection, table, copy, part)
+
+
+def _hang_again(
+    connection: Connection, table: sa.Table, copy: sa.Table, numbers: Collection[int]
+) -> None:
+    key = [column.name for column in table.primary_key]
+    newest = sa.select(sa.func.max(copy.c.number)).where(_of_rows(copy, numbers))
+    is_newest = copy.c.number.in_(newest.group_by(*(copy.c[name] for name in key)))
+    everybody = [
+        sa.exists().where(participant.c.id == copy.c[name]) for name in of_participant(table)
+    ]
+    is_there = sa.exists().where(*(table.c[name] == copy.c[name] for name in key))
+    values = sa.select(*(copy.c[column.name] for column in table.c))
+    again = values.where(is_newest, *everybody, ~is_there)
+    connection.execute(sa.insert(table).from_select(table.c.keys(), again))
+
+
+def _of_rows(copy: sa.Table, numbers: Any) -> sa.ColumnElement[bool]:
+    """Whether a copy of what hangs on rows is about one of these."""
+    names = next(of_participant(table) for table, copied in HANGING.items() if copied is copy)
+    return sa.or_(*(copy.c[name].in_(numbers) for name in names))
+
+
 def _exists(connection: Connection, condition: sa.ColumnElement[bool]) -> bool:
     return (
         connection.execute(sa.select(sa.literal(1)).where(condition).limit(1)).first() is not None
@@ -213,8 +251,8 @@ def drop_present(connection: Connection, key: str) -> None:
 
 
 def _drop_rows(connection: Connection, condition: sa.ColumnElement[bool]) -> int:
-    """Copies of participants, and their answers. Returns how many rows."""
+    """Copies of participants, and what went with them. Returns how many rows."""
     numbers = sa.select(deleted_participant.c.id).where(condition)
-    answers = deleted_standing.c.participant.in_(numbers)
-    connection.execute(sa.delete(deleted_standing).where(answers))
+    for copy in HANGING.values():
+        connection.execute(sa.delete(copy).where(_of_rows(copy, numbers)))
     return connection.execute(sa.delete(deleted_participant).where(condition)).rowcount

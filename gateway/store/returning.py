@@ -65,11 +65,13 @@ def _take_up(connection: Connection, key: str, site: Site, returned: Returned) -
     if copy is not None:
         ours = {name: copy._mapping[name] for name in records.OURS}
         connection.execute(sa.update(follow_up).where(follow_up.c.key == key).values(ours))
-    uid = here.uid if copy is None else copy.uid
+    uid, taken = here.uid if copy is None else copy.uid, list[int]()
     for row, former in _returned(connection, key):
         if here.cancelled or not _was_told(connection, uid, row, former):
             _be(connection, row, former)
-            returned.rows.add(former.id)
+            taken.append(former.id)
+    deleted.hang_again(connection, taken)
+    returned.rows.update(taken)
     deleted.drop_present(connection, key)
     if copy is not None and _says_the_same(connection, here, copy, site):
         returned.same.add(key)

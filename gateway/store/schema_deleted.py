@@ -8,7 +8,17 @@ fail on its copy.
 import sqlalchemy as sa
 from sqlalchemy import Column, Table
 
-from gateway.store.schema import Identity, follow_up, metadata, now, participant, standing
+from gateway.store.schema import (
+    Identity,
+    delegation,
+    follow_up,
+    known_address,
+    metadata,
+    now,
+    participant,
+    proposal,
+    standing,
+)
 
 
 def _copy(table: Table, indexed: str) -> Table:
@@ -28,5 +38,20 @@ def _copy(table: Table, indexed: str) -> Table:
 deleted_follow_up = _copy(follow_up, "key")
 deleted_participant = _copy(participant, "follow_up")
 deleted_standing = _copy(standing, "participant")
+deleted_proposal = _copy(proposal, "participant")
+deleted_delegation = _copy(delegation, "participant")
+deleted_known_address = _copy(known_address, "participant")
 COPIES = {follow_up: deleted_follow_up, participant: deleted_participant}
-"""The tables whose deleted rows triggers keep; standings go with their participant."""
+"""Of which tables triggers keep what is deleted."""
+HANGING = {
+    standing: deleted_standing,
+    proposal: deleted_proposal,
+    delegation: deleted_delegation,
+    known_address: deleted_known_address,
+}
+"""What goes with a participant, and is copied with it."""
+
+
+def of_participant(table: Table) -> list[str]:
+    """The columns of a table that name participants."""
+    return [key.parent.name for key in table.foreign_keys if key.column.table is participant]

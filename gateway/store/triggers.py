@@ -14,14 +14,14 @@ from sqlalchemy.engine import Connection
 
 from gateway.followups import fields
 from gateway.store import schema
-from gateway.store.schema_deleted import COPIES, deleted_standing
+from gateway.store.schema_deleted import COPIES, HANGING, of_participant
 
 PREFIX = "mark_"
 CHANNEL = "change_mark"
 """On which PostgreSQL tells that there are new marks (`hint`)."""
 NOTIFY = f"{PREFIX}notify"
 
-ANSWERS = "INSERT INTO {copy} ({names}) SELECT {names} FROM standing WHERE participant = OLD.id;"
+WITH_ROW = "INSERT INTO {copy} ({names}) SELECT {names} FROM {table} WHERE {is_of_row};"
 OF_PERSON = "SELECT DISTINCT follow_up, '{table}' FROM participant WHERE person = {row}.{column}"
 OF_ASSOCIATE = (
     "SELECT follow_up, '{table}' FROM participant WHERE associate = {row}.{column}"
@@ -64,14 +64,22 @@ def statements(dialect: str) -> dict[str, str]:
 
 
 def _copies(table: Table, copy: Table) -> str:
-    """A row that is being deleted; of a participant its answers, too, which go with it."""
+    """A row that is being deleted; of a participant also what goes with it."""
     names = table.columns.keys()
     old = ", ".join(f"OLD.{name}" for name in names)
     body = f"INSERT INTO {copy.name} ({', '.join(names)}) SELECT {old};"
     if table is not schema.participant:
         return body
-    answer = ", ".join(schema.standing.columns.keys())
-    return f"{body} {ANSWERS.format(copy=deleted_standing.name, names=answer)}"
+    with_row = (
+        WITH_ROW.format(
+            copy=copied.name,
+            names=", ".join(hanging.columns.keys()),
+            table=hanging.name,
+            is_of_row=" OR ".join(f"{name} = OLD.id" for name in of_participant(hanging)),
+        )
+        for hanging, copied in HANGING.items()
+    )
+    return " ".join([body, *with_row])
 
 
 def _keeping(dialect: str, name: str, table: str, body: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway import settings as configuration
-from gateway.actions import answering, planning, recording
+from gateway.actions import answering, deciding, planning, recording
 from gateway.answer import facts
 from gateway.model import Access, Actor, Delivery, LetterState, Reply, Standing
 from gateway.store import (
@@ -21,6 +21,7 @@ from gateway.store import (
     marks,
     schema,
     schema_deleted,
+    schema_domain,
 )
 from gateway.store import outbox as letters
 from gateway.store import rows as rows_of_messages
@@ -103,7 +104,7 @@ def told(store: Store) -> list[tuple[str, int | None]]:
 
 
 def copies(store: Store) -> int:
-    kept = schema_deleted.deleted_follow_up, schema_deleted.deleted_participant
+    kept = *schema_deleted.COPIES.values(), *schema_deleted.HANGING.values()
     with store.read() as connection:
         counts = [sa.select(sa.func.count()).select_from(table) for table in kept]
         return sum(connection.execute(count).scalar_one() for count in counts)
@@ -342,6 +343,37 @@ def test_domain_3_a_mail_finds_the_row_before_anybody_looked(office: Store) -> N
     [row] = found.rows
     assert (row.key, row.live, row.standing) == ("ola", True, SAID)
     assert owed(office) == []
+
+
+@pytest.mark.parametrize("name", MIRRORED)
+def test_domain_9_what_waits_for_a_person_goes_on_waiting(office: Store, name: str) -> None:
+    """What he asked for, whom he sent instead, and from where he writes is not forgotten."""
+    with office.write() as connection:
+        by_key = {one.key: one.id for one in followups.members(connection, "m1")}
+        ola, eva = by_key["ola"], by_key["eva@other.example"]
+        asked = {"participant": ola, "proposed_start": "2027-03-03T08:00:00Z", "comment": "later"}
+        connection.execute(sa.insert(schema.proposal), asked)
+        sent = {"participant": eva, "delegate": ola}
+        connection.execute(sa.insert(schema.delegation), sent)
+        learned = {"participant": ola, "address": "o@home.example", "plain": "o@home.example"}
+        connection.execute(sa.insert(schema.known_address), learned)
+        deciding.follow(connection, ["m1"], acting.NOW)
+    before = hanging(office)
+    assert [len(found) for found in before] == [1, 1, 1, 1]
+    gone, again = MIRRORED[name]
+    for _ in range(2):
+        rows.run(office, *gone, *again)
+        acting.owed(office)
+        assert hanging(office) == before
+
+
+def hanging(store: Store) -> list[list[tuple[Any, ...]]]:
+    tables = schema.proposal, schema.delegation, schema.known_address
+    with store.read() as connection:
+        found = [[tuple(one) for one in connection.execute(sa.select(table))] for table in tables]
+        decided = connection.execute(sa.select(schema_domain.decision))
+        waits = [tuple(one) for one in decided if one.kind == "proposal" and not one.closed_at]
+    return [*found, waits]
 
 
 @pytest.mark.parametrize("between", [False, True])
