@@ -1,9 +1,9 @@
 """The first steps of the account that `explain` and `review show` give: what kind of mail it is,
 who sent it, whom it names.
 
-The judgement's own rules follow them. Made only for whoever asks why, never on the way of an
-ordinary answer. Security: a token is a secret that other people's mails carry, so it is told whose
-it is and never what it is.
+The judgement's own rules follow them. Made only where a person asks why, never on the way of an
+ordinary answer. Security: a token is a secret that other people's mails carry, so the account says
+whose it is and never what it is.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,15 +19,15 @@ SHOWN = 5
 def first_steps(
     message: parse.Message,
     finding: classify.Finding,
-    asked: facts.Keys,
-    found: facts.Found,
+    keys: facts.Keys,
+    lookup: facts.Lookup,
     policy: Policy,
 ) -> tuple[facts.Rule, ...]:
     """What was established before anything was decided, in order."""
     return (
         facts.Rule("kind", _kind(finding)),
-        facts.Rule("sender", _sender(message, found, policy)),
-        *_keys(asked, found),
+        facts.Rule("sender", _sender(message, lookup, policy)),
+        *_keys(keys, lookup),
     )
 
 
@@ -47,8 +47,8 @@ def _kind(finding: classify.Finding) -> str:
         case classify.LinkAnswer():
             return f"an answer by mail link: the Subject has [{finding.tag.answer} …]"
         case classify.HumanText():
-            who = "a machine's notice" if finding.notice else "a person's own words"
-            return f"{who}, without a calendar object"
+            author = "a machine's notice" if finding.notice else "a person's own words"
+            return f"{author}, without a calendar object"
         case classify.NotAnAnswer():
             return f"a calendar object that answers nothing: {finding.reason}"
         case classify.Malformed():
@@ -58,8 +58,8 @@ def _kind(finding: classify.Finding) -> str:
 
 
 def _answer(finding: classify.Answer) -> str:
-    attendees = [one for part in finding.components for one in part.attendees]
-    words = _some(dict.fromkeys(one.partstat for one in attendees if one.partstat))
+    attendees = [attendee for part in finding.components for attendee in part.attendees]
+    words = _some(dict.fromkeys(attendee.partstat for attendee in attendees if attendee.partstat))
     parts = len(finding.components)
     return (
         f"a calendar answer: METHOD {finding.method} with {parts}"
@@ -71,16 +71,16 @@ def _answer(finding: classify.Answer) -> str:
 
 def _report(finding: classify.Bounce) -> str:
     reports = [
-        f"{_some(one.recipients) or 'nobody named'} {one.action} {one.status}".strip()
-        for one in finding.reports
+        f"{_some(report.recipients) or 'nobody named'} {report.action} {report.status}".strip()
+        for report in finding.reports
     ]
-    prose = any(one.prose for one in finding.reports)
+    prose = any(report.prose for report in finding.reports)
     return f"a delivery report: {_some(reports)}{', told in prose' if prose else ''}"
 
 
-def _sender(message: parse.Message, found: facts.Found, policy: Policy) -> str:
+def _sender(message: parse.Message, lookup: facts.Lookup, policy: Policy) -> str:
     sender = ", ".join(message.from_addresses[:SHOWN]) or "nobody (no readable From)"
-    vouched = found.vouched
+    vouched = lookup.vouched
     if vouched:
         return f"From {sender}, authenticated by our mail server: {vouched}"
     if not policy.authserv_id:
@@ -88,18 +88,18 @@ def _sender(message: parse.Message, found: facts.Found, policy: Policy) -> str:
             f"From {sender}, not authenticated: policy.authserv_id is not set, so no"
             " Authentication-Results are believed"
         )
-    if not found.statement.carried:
+    if not lookup.statement.carried:
         return (
             f"From {sender}, not authenticated: no Authentication-Results of {policy.authserv_id}"
             " in it"
         )
-    if refused := found.statement.refused:
+    if refused := lookup.statement.refused:
         return (
             f"From {sender}, not authenticated: {policy.authserv_id} says dmarc=fail for {refused}"
         )
     if not message.author and message.from_addresses:
         return f"From {sender}, not authenticated: it stands there twice or names several"
-    if found.server_writes is False:
+    if lookup.server_writes is False:
         return (
             f"From {sender}, not authenticated: it has Authentication-Results of"
             f" {policy.authserv_id}, but our own server wrote none into the probe, so a stranger"
@@ -108,42 +108,42 @@ def _sender(message: parse.Message, found: facts.Found, policy: Policy) -> str:
     return f"From {sender}, not authenticated: {policy.authserv_id} did not vouch for it"
 
 
-def _keys(asked: facts.Keys, found: facts.Found) -> Iterable[facts.Rule]:
+def _keys(keys: facts.Keys, lookup: facts.Lookup) -> Iterable[facts.Rule]:
     """What the message offered to find its row by, and what the store knows under it (itip.md
     §5).
     """
-    holders = {token.lower(): row for row in found.rows for token in row.tokens}
-    by_token = [holders[token] for token in asked.tokens if token in holders]
-    yield facts.Rule("token_key", _token_key(asked, by_token))
-    if asked.uids:
-        yield facts.Rule("uid_key", _uid_key(asked, found))
-    by_letter = [row for row in found.rows if row.message_ids]
+    holders = {token.lower(): row for row in lookup.rows for token in row.tokens}
+    by_token = [holders[token] for token in keys.tokens if token in holders]
+    yield facts.Rule("token_key", _token_key(keys, by_token))
+    if keys.uids:
+        yield facts.Rule("uid_key", _uid_key(keys, lookup))
+    by_letter = [row for row in lookup.rows if row.message_ids]
     if by_letter or not by_token:
-        yield facts.Rule("message_id_key", _message_id_key(asked, by_letter))
-    others = [row for row in found.rows if row not in by_token and row not in by_letter]
+        yield facts.Rule("message_id_key", _message_id_key(keys, by_letter))
+    others = [row for row in lookup.rows if row not in by_token and row not in by_letter]
     if others:
         yield facts.Rule("address_key", f"an address in it is known as {_rows(others)}")
 
 
-def _token_key(asked: facts.Keys, rows: Sequence[facts.Row]) -> str:
+def _token_key(keys: facts.Keys, rows: Sequence[facts.Row]) -> str:
     if rows:
         return f"it carries the token of {_rows(rows)}"
-    if asked.tokens:
+    if keys.tokens:
         return "it carries a token-like address of ours that belongs to no invitation"
     return "it carries no token of ours"
 
 
-def _uid_key(asked: facts.Keys, found: facts.Found) -> str:
+def _uid_key(keys: facts.Keys, lookup: facts.Lookup) -> str:
     ours = [
-        f"{uid[:80]!r} is {found.follow_ups[uid]}" for uid in asked.uids if uid in found.follow_ups
+        f"{uid[:80]!r} is {lookup.follow_ups[uid]}" for uid in keys.uids if uid in lookup.follow_ups
     ]
-    return f"UID {_some(ours)}" if ours else f"UID {asked.uids[0][:80]!r} is no follow-up of ours"
+    return f"UID {_some(ours)}" if ours else f"UID {keys.uids[0][:80]!r} is no follow-up of ours"
 
 
-def _message_id_key(asked: facts.Keys, rows: Sequence[facts.Row]) -> str:
+def _message_id_key(keys: facts.Keys, rows: Sequence[facts.Row]) -> str:
     if rows:
         return f"it names the Message-ID of a letter to {_rows(rows)}"
-    if asked.message_ids:
+    if keys.message_ids:
         return "the messages that it answers or reports on are no letters of ours"
     return "it names no message before it"
 
@@ -160,6 +160,6 @@ def _row(row: facts.Row) -> str:
 
 
 def _some(words: Iterable[str]) -> str:
-    named = list(words)
-    more = len(named) - SHOWN
-    return ", ".join(named[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+    all_words = list(words)
+    more = len(all_words) - SHOWN
+    return ", ".join(all_words[:SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -1,5 +1,5 @@
-"""Which part of what he was sent an answer speaks of: the series, or one date of it (itip.md §5,
-P9).
+"""Which part of what the invitee was sent an answer speaks of: the series, or one date of it
+(itip.md §5, P9).
 
 Pure. Clients lose RECURRENCE-ID, write it in every form there is, and answer dates that are gone;
 what stays in doubt is held.
@@ -24,15 +24,14 @@ def instance(
         )
         return None, facts.Conclusion(Outcome.HELD, "answers this and all future dates", (rule,))
     if not component.recurrence_id_text:
-        return (
-            _lost_instance(row, component, about)
-            if row.single_dates and not beside_dates
-            else (None, None)
-        )
-    found, sent = named(row.current, component, about), sent_to(row)
-    if found is not None:
-        # Whoever is invited to one date alone answers it for his whole row.
-        return (None if found == row.current.recurrence_id else found), None
+        if row.single_dates and not beside_dates:
+            return _lost_instance(row, component, about)
+        return None, None
+    date = named(row.current, component, about)
+    if date is not None:
+        # A single date that has a row of its own is the whole of that row.
+        return (None if date == row.current.recurrence_id else date), None
+    sent = sent_to(row)
     if (component.sequence or 0) < sent.significant:
         rule = facts.Rule(
             "old_date",
@@ -45,7 +44,7 @@ def instance(
             (rule,),
             ask_again=not about.automatic,
         )
-    if any(named(one, component, about) is not None for one in (sent, *row.earlier)):
+    if any(named(edition, component, about) is not None for edition in (sent, *row.earlier)):
         rule = facts.Rule(
             "date_gone",
             f"RECURRENCE-ID {component.recurrence_id_text} was a date when he was asked; the series"
@@ -66,23 +65,21 @@ def instance(
 
 
 def named(edition: Edition, component: read.Component, about: facts.Circumstances) -> Moment | None:
-    """The date that the RECURRENCE-ID of an answer names, in what somebody was invited to."""
-    return (
-        moments.instance(edition, component.recurrence_id, about.offsets, component.dtstart)
-        if component.recurrence_id is not None
-        else None
-    )
+    """The date that the RECURRENCE-ID of an answer names, in what the invitee was invited to."""
+    if component.recurrence_id is None:
+        return None
+    return moments.instance(edition, component.recurrence_id, about.offsets, component.dtstart)
 
 
 def sent_to(row: facts.Row) -> Edition:
-    """What he answers: what he was last sent."""
+    """What the invitee answers: what they were last sent."""
     return row.sent if row.sent is not None else row.current
 
 
 def _lost_instance(
     row: facts.Row, component: read.Component, about: facts.Circumstances
 ) -> tuple[Moment | None, facts.Conclusion | None]:
-    """No RECURRENCE-ID from somebody who was asked about single dates: Horde, Claws and mutt-ical
+    """No RECURRENCE-ID from an invitee who was asked about single dates: Horde, Claws and mutt-ical
     lose it (2026).
 
     An RRULE says that the series is meant. DTSTART and SEQUENCE are hints; each is taken only where
@@ -90,8 +87,10 @@ def _lost_instance(
     """
     if component.recurring:
         return None, None
-    sent, asked, dtstart = sent_to(row), may_mean(row), component.dtstart
-    by_start = _starting(sent, asked, dtstart, about)
+    sent = sent_to(row)
+    candidates = may_mean(row)
+    dtstart = component.dtstart
+    by_start = _starting(sent, candidates, dtstart, about)
     if (
         not by_start
         and dtstart is not None
@@ -99,13 +98,14 @@ def _lost_instance(
     ):
         # Horde (5.2, on a server whose own zone is UTC, 2026) writes the clock of UTC with the TZID
         # of the event, Claws (4.1, 2026) without any zone.
-        by_start = _starting(sent, asked, replace(dtstart, form=read.Form.UTC, tzid=""), about)
+        by_start = _starting(sent, candidates, replace(dtstart, form=read.Form.UTC, tzid=""), about)
     by_sequence = [
-        one
-        for one in asked
-        if component.sequence is not None and editions.sequence(sent, one)[0] == component.sequence
+        instance
+        for instance in candidates
+        if component.sequence is not None
+        and editions.sequence(sent, instance)[0] == component.sequence
     ]
-    both = [one for one in by_start if one in by_sequence]
+    both = [instance for instance in by_start if instance in by_sequence]
     fitting = both if by_start and by_sequence else by_start or by_sequence
     if len(fitting) == 1:
         return fitting[0], None
@@ -120,20 +120,27 @@ def _lost_instance(
 
 
 def may_mean(row: facts.Row) -> list[Moment | None]:
-    """What an answer without RECURRENCE-ID may be about: the series, or a date that was told by
+    """What an answer without RECURRENCE-ID may be about: the series, or a date that went out by
     itself.
     """
     return [None, *sorted(row.single_dates, key=str)]
 
 
 def _starting(
-    sent: Edition, held: Sequence[Moment | None], when: read.When | None, about: facts.Circumstances
+    sent: Edition,
+    candidates: Sequence[Moment | None],
+    when: read.When | None,
+    about: facts.Circumstances,
 ) -> list[Moment | None]:
-    return [one for one in held if moments.fits(sent, when, start(sent, one), about.offsets)]
+    return [
+        instance
+        for instance in candidates
+        if moments.fits(sent, when, start(sent, instance), about.offsets)
+    ]
 
 
 def start(sent: Edition, instance: Moment | None) -> Moment | None:
-    """When it begins, by what he was sent."""
+    """When it begins, by what the invitee was sent."""
     if instance is not None:
         return recurrence.start_of(sent, instance)
     return sent.start if sent.start is not None else sent.deadline
@@ -145,5 +152,5 @@ def is_date(edition: Edition, instance: Moment) -> bool:
 
 
 def asked_sequence(row: facts.Row, instance: Moment | None) -> int:
-    """The SEQUENCE of the series or date as it was last sent to him."""
+    """The SEQUENCE of the series or date as it was last sent to the invitee."""
     return editions.sequence(sent_to(row), instance)[0]

@@ -20,8 +20,8 @@ ANSWERS = (Method.REPLY, Method.COUNTER, Method.REFRESH)
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """The mailboxes of all our accounts, former addresses included:
-    mail for one may come by way of another.
+    """The mailboxes of all our accounts, former addresses included: mail for one may come by way of
+    another.
     """
 
     mailboxes: tuple[str, ...]
@@ -62,8 +62,8 @@ class Complaint:
 
 @dataclass(frozen=True, slots=True)
 class AutoReply:
-    """Nobody wrote this. evidence: what gave it away. until: the day up to which somebody is away,
-    where it names one.
+    """No person wrote this. evidence: what gave it away. until: the day up to which somebody is
+    away, where it names a day.
     """
 
     evidence: str
@@ -72,8 +72,8 @@ class AutoReply:
 
 @dataclass(frozen=True, slots=True)
 class HumanText:
-    """Somebody's own words. suggestion: what the first sentence seems to say;
-    never applied by itself (P23). notice: a machine's, that the owner should see all the same.
+    """A person's own words. suggestion: what the first sentence seems to say; never applied by
+    itself (P23). notice: they are a machine's, but the owner should see them.
     """
 
     text: str
@@ -83,7 +83,7 @@ class HumanText:
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
-    """Nothing that can be understood: ignored, and kept; of whoever ties to a row, a person has to
+    """Nothing that can be understood: ignored, and kept. Where it ties to a row, a person has to
     see it. subject: its words, which may say what the mail does not (`quoting.subject_words`).
     """
 
@@ -177,18 +177,16 @@ def classify(message: parse.Message, ours: Ours, today: date) -> Finding:
 def _bounce(
     message: parse.Message, otherwise: AutoReply | LinkAnswer | HumanText | Nothing | None
 ) -> Bounce:
-    components = [
-        one
-        for part in message.parts
-        if part.is_calendar
-        for calendar in _try(part)
-        for one in calendar.components
-    ]
+    parts = (part for part in message.parts if part.is_calendar)
+    calendars = (calendar for part in parts for calendar in _try(part))
+    components = [component for calendar in calendars for component in calendar.components]
+    organizers = dict.fromkeys(component.organizer for component in components)
+    organizers.pop("", None)
     return Bounce(
         bounce.read(message),
         bounce.message_ids(message),
-        tuple(dict.fromkeys(one.uid for one in components if one.uid)),
-        tuple(dict.fromkeys(one.organizer for one in components if one.organizer)),
+        _uids(components),
+        tuple(organizers),
         otherwise,
     )
 
@@ -198,12 +196,12 @@ def _receipt(message: parse.Message) -> Receipt | None:
     if fields is None:
         return None
     returned = [value for head in message.returned_headers for value in head.get("message-id", ())]
-    named = header.message_ids(fields.get("original-message-id", ""), *returned)
-    return Receipt(kind == "displayed", named, bounce.recipients(fields))
+    message_ids = header.message_ids(fields.get("original-message-id", ""), *returned)
+    return Receipt(kind == "displayed", message_ids, bounce.recipients(fields))
 
 
 def _calendar(message: parse.Message, ours: Ours, today: date) -> Finding | None:
-    """The iTIP objects in every hiding place; None where there is none. A directly attached one
+    """The iTIP objects in every hiding place; None where there are none. A directly attached object
     beats a forwarded one.
     """
     calendars, reasons = _objects((part for part in message.parts if part.is_calendar), _icalendar)
@@ -223,33 +221,30 @@ def _calendar(message: parse.Message, ours: Ours, today: date) -> Finding | None
 def _objects(
     parts: Iterable[parse.Part], reader: Callable[[parse.Part], tuple[read.Calendar, ...]]
 ) -> tuple[list[read.Calendar], list[str]]:
-    """What the parts hold, and why others could not be read.
-    All of them together are held to the bounds of one.
+    """What the parts hold, and why others could not be read. All of them together are kept to the
+    bounds of one.
     """
-    calendars, reasons, components, attendees = (
-        list[read.Calendar](),
-        list[str](),
-        set[read.Component](),
-        0,
-    )
+    calendars = list[read.Calendar]()
+    reasons = list[str]()
+    components = set[read.Component]()
+    attendees = 0
     for part in _nearest(parts):
         try:
-            found = reader(part)
+            objects = reader(part)
         except Unreadable as error:
             reasons.append(str(error))
             continue
-        fresh = {one for calendar in found for one in calendar.components} - components
+        of_part = {component for calendar in objects for component in calendar.components}
+        fresh = of_part - components
         components |= fresh
-        attendees += sum(len(one.attendees) for one in fresh)
+        attendees += sum(len(component.attendees) for component in fresh)
         if len(components) > read.COMPONENTS or attendees > read.ATTENDEES:
-            return [], [
-                *reasons,
-                (
-                    f"more than {read.COMPONENTS} calendar components or {read.ATTENDEES} attendees"
-                    " in all parts"
-                ),
-            ]
-        calendars += found
+            reasons.append(
+                f"more than {read.COMPONENTS} calendar components or {read.ATTENDEES} attendees in"
+                " all parts"
+            )
+            return [], reasons
+        calendars += objects
     return calendars, reasons
 
 
@@ -258,16 +253,17 @@ def _icalendar(part: parse.Part) -> tuple[read.Calendar, ...]:
 
 
 def _winmail(part: parse.Part) -> tuple[read.Calendar, ...]:
-    found = outlook.calendar(part.payload)
-    return (found,) if found is not None else ()
+    calendar = outlook.calendar(part.payload)
+    return (calendar,) if calendar is not None else ()
 
 
 def _nearest(parts: Iterable[parse.Part]) -> list[parse.Part]:
-    """The parts that are attached directly;
-    only where there are none, those inside forwarded or returned mails.
+    """The parts that are attached directly; only where there are none, those inside forwarded or
+    returned mails.
     """
-    found = list(parts)
-    return [part for part in found if not part.returned] or found
+    candidates = list(parts)
+    attached = [part for part in candidates if not part.returned]
+    return attached or candidates
 
 
 def _chosen(message: parse.Message, calendars: list[read.Calendar], remark: str) -> Finding | None:
@@ -275,22 +271,29 @@ def _chosen(message: parse.Message, calendars: list[read.Calendar], remark: str)
     MIME parameter says.
     """
     for method in ANSWERS:
-        if chosen := [calendar for calendar in calendars if calendar.method == method]:
-            return _answer(message, method, chosen, remark)
+        of_method = [calendar for calendar in calendars if calendar.method == method]
+        if of_method:
+            return _answer(message, method, of_method, remark)
     return None
 
 
 def _answer(
     message: parse.Message, method: Method, calendars: list[read.Calendar], remark: str
 ) -> Finding:
-    components = tuple(dict.fromkeys(one for calendar in calendars for one in calendar.components))
+    components = tuple(
+        dict.fromkeys(component for calendar in calendars for component in calendar.components)
+    )
     if not components:
         return Malformed(f"{method} without any component")
-    if all(one.kind != "VEVENT" for one in components):
+    if all(component.kind != "VEVENT" for component in components):
         return NotAnAnswer(
             f"a {method} of {components[0].kind}: we ask about events only", _uids(components)
         )
-    offsets = {name: found for calendar in calendars for name, found in calendar.offsets.items()}
+    offsets = {
+        name: zone_offsets
+        for calendar in calendars
+        for name, zone_offsets in calendar.offsets.items()
+    }
     fingerprint = hashlib.sha256(repr((method, components)).encode("utf-8", "replace")).hexdigest()
     return Answer(method, components, offsets, remark, automatic.is_automatic(message), fingerprint)
 
@@ -298,23 +301,21 @@ def _answer(
 def _not_an_answer(
     message: parse.Message, calendars: list[read.Calendar], ours: Ours, today: date
 ) -> NotAnAnswer:
-    components = [one for calendar in calendars for one in calendar.components]
+    components = [component for calendar in calendars for component in calendar.components]
     method = next((calendar.method for calendar in calendars if calendar.method), "")
-    reason = (
-        f"METHOD {method}: an invitation or a notice, not an answer"
-        if method
-        else "a calendar object without METHOD"
+    reason = "a calendar object without METHOD"
+    if method:
+        reason = f"METHOD {method}: an invitation or a notice, not an answer"
+    uids = _uids(components)
+    if method not in (Method.REQUEST, Method.CANCEL):
+        return NotAnAnswer(reason, uids)
+    returned = any(address.is_ours(component.organizer, ours.mailboxes) for component in components)
+    to_token = any(
+        address.split_subaddress(recipient, ours.mailboxes) for recipient in message.recipients
     )
-    returned = method in (Method.REQUEST, Method.CANCEL) and any(
-        address.is_ours(one.organizer, ours.mailboxes) for one in components
-    )
-    to_token = any(address.split_subaddress(one, ours.mailboxes) for one in message.recipients)
-    may_be_text = method in (Method.REQUEST, Method.CANCEL) and (
-        to_token or automatic.evidence(message) != ""
-    )
-    return NotAnAnswer(
-        reason, _uids(components), returned, _text(message, ours, today) if may_be_text else None
-    )
+    may_be_text = to_token or automatic.evidence(message) != ""
+    otherwise = _text(message, ours, today) if may_be_text else None
+    return NotAnAnswer(reason, uids, returned, otherwise)
 
 
 def _text(
@@ -324,16 +325,19 @@ def _text(
     into theirs (1&1, Mail.ru, MailEnable, old Exim and Sendmail); a vacation subject before both.
     """
     daemon = bounce.from_daemon(message)
-    reports = daemon or (_at_bounce_mark(message, ours) and not _by_hand(message))
-    away = automatic.says_away(message) or (
-        automatic.is_away(message)
-        and not bounce.is_named_daemon(message)
-        and not prose.quotes_a_server(message)
-    )
+    may_report = daemon or (_at_bounce_mark(message, ours) and not _by_hand(message))
     is_certain = bounce.is_named_daemon(message) or not automatic.reply_evidence(message)
-    if reports and not away and prose.verdict(message, loosely=is_certain):
+    if may_report and not _is_away(message) and prose.verdict(message, loosely=is_certain):
         return _bounce(message, _said(message, today, notice=daemon))
     return _said(message, today)
+
+
+def _is_away(message: parse.Message) -> bool:
+    """Whether somebody is away, and no server reports."""
+    if automatic.says_away(message):
+        return True
+    by_server = bounce.is_named_daemon(message) or prose.quotes_a_server(message)
+    return automatic.is_away(message) and not by_server
 
 
 def _said(
@@ -347,17 +351,18 @@ def _said(
         return AutoReply(evidence, automatic.until(message, today))
     words = _words(message)
     notice = notice or automatic.evidence(message) != ""
-    human = (
-        HumanText(words, None if notice else quoting.suggestion(words), notice)
-        if words
-        else Nothing(_silence(message), message.subject)
-    )
+    human: HumanText | Nothing
+    if words:
+        suggestion = None if notice else quoting.suggestion(words)
+        human = HumanText(words, suggestion, notice)
+    else:
+        human = Nothing(_silence(message), message.subject)
     tag = links.parse(message.subject)
     return LinkAnswer(tag, human) if tag is not None else human
 
 
 def _words(message: parse.Message) -> str:
-    """Somebody's own words, from the text or, where it has none, from the HTML beside it."""
+    """A person's own words, from the text or, where it has no words, from the HTML beside it."""
     return quoting.own_words(message.text) or quoting.own_words(message.html)
 
 
@@ -376,19 +381,21 @@ def _silence(message: parse.Message) -> str:
 
 
 def _at_bounce_mark(message: parse.Message, ours: Ours) -> bool:
-    marks = (address.split_subaddress(one, ours.mailboxes) for one in message.recipients)
-    return any(one is not None and one.bounce for one in marks)
+    marks = (
+        address.split_subaddress(recipient, ours.mailboxes) for recipient in message.recipients
+    )
+    return any(mark is not None and mark.bounce for mark in marks)
 
 
 def _by_hand(message: parse.Message) -> bool:
-    """Whether somebody answers a mail of his own accord: no mail system refers to what it reports
-    on as to a mail that it answers, and a person may complain of one that did not arrive.
+    """Whether a person answers a mail by themselves: no mail system refers to what it reports on as
+    to a mail that it answers, and a person may complain of a mail that did not arrive.
     """
     return bool(message.in_reply_to) and not automatic.is_automatic(message)
 
 
 def _try(part: parse.Part) -> tuple[read.Calendar, ...]:
-    """What came back in a report only helps to find the letter: an unreadable one is none."""
+    """What came back in a report only helps to find the letter: what is unreadable does not."""
     try:
         return _icalendar(part)
     except Unreadable:
@@ -396,4 +403,4 @@ def _try(part: parse.Part) -> tuple[read.Calendar, ...]:
 
 
 def _uids(components: "list[read.Component] | tuple[read.Component, ...]") -> tuple[str, ...]:
-    return tuple(dict.fromkeys(one.uid for one in components if one.uid))
+    return tuple(dict.fromkeys(component.uid for component in components if component.uid))

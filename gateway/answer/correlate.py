@@ -1,8 +1,8 @@
 """Which row a message is about, and whether its sender may speak for it: the table of itip.md §5.
 
 `choose` (answers), `tie` (everything else) and `failed` (bounces) are functions of what the store
-found under the message's `keys`. Evidence that is not enough never
-applies: it is held, and the owner is asked.
+knows under the message's `keys`. Evidence that is not enough never applies: it is held, and the
+owner is asked.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """row: the one it is about (None: unknown or nobody's). speaker: the address that answers, for
+    """row: what it is about (None: unknown or nobody's). speaker: the address that answers, for
     journal and review.
 
     invite: a party crasher may be added without asking. rules: what led there, in order.
@@ -47,21 +47,21 @@ def choose(
     message: parse.Message,
     answer: classify.Answer,
     uid: str,
-    asked: facts.Keys,
-    found: facts.Found,
+    keys: facts.Keys,
+    lookup: facts.Lookup,
     policy: Policy,
 ) -> Choice:
     """The row that the components of one UID are about, and the verdict.
 
     Nothing applies while our own server says that From is forged, whatever else speaks for it.
     """
-    choice = _choice(message, answer, uid, asked, found, policy)
-    return unless_refused(choice, found)
+    choice = _choice(message, answer, uid, keys, lookup, policy)
+    return unless_refused(choice, lookup)
 
 
-def unless_refused(choice: Choice, found: facts.Found) -> Choice:
-    """The same, held where our own server says that From is forged."""
-    domain = found.statement.refused
+def unless_refused(choice: Choice, lookup: facts.Lookup) -> Choice:
+    """The same choice, held where our own server says that From is forged."""
+    domain = lookup.statement.refused
     if choice.verdict is not Verdict.APPLY or not domain:
         return choice
     reason = f"our mail server says that From is not from {domain} (dmarc=fail)"
@@ -73,18 +73,21 @@ def _choice(
     message: parse.Message,
     answer: classify.Answer,
     uid: str,
-    asked: facts.Keys,
-    found: facts.Found,
+    keys: facts.Keys,
+    lookup: facts.Lookup,
     policy: Policy,
 ) -> Choice:
-    components = [one for one in answer.components if one.uid == uid]
-    by_token, others = _by_token(asked, found), {one.uid for one in answer.components} - {uid}
-    if by_token and not (uid in found.uids and all(row.uid in others for row in by_token)):
-        return _with_token(message, components, uid, by_token, found, policy)
-    if uid in found.uids:  # the token of another part of the same mail says nothing of this one
-        return _without_token(message, answer, components, uid, found, policy)
+    components = [component for component in answer.components if component.uid == uid]
+    other_uids = {component.uid for component in answer.components} - {uid}
+    by_token = _by_token(keys, lookup)
+    of_other_parts = all(row.uid in other_uids for row in by_token)
+    # The token of another part of the same mail says nothing of this part.
+    if by_token and not (uid in lookup.uids and of_other_parts):
+        return _with_token(message, components, uid, by_token, lookup, policy)
+    if uid in lookup.uids:
+        return _without_token(message, answer, components, uid, lookup, policy)
     speaker = _first(message.from_addresses)
-    row = _known_at(_of_letters(message.in_reply_to, found), _author(message))
+    row = _known_at(_of_letters(message.in_reply_to, lookup), _author(message))
     if row is not None:
         return _chosen(Verdict.APPLY, "it answers a letter of ours", row, speaker, _BY_REPLY)
     rule = facts.Rule("unknown", f"UID {uid[:80]!r} and the recipients name no invitation of ours")
@@ -96,40 +99,41 @@ def spread(
     row: facts.Row,
     components: Sequence[read.Component],
     answer: classify.Answer,
-    found: facts.Found,
+    lookup: facts.Lookup,
 ) -> list[tuple[facts.Row, list[read.Component]]]:
-    """The components of one UID by the row that each is about: the chosen one, or another of the
+    """The components of one UID by the row that each is about: the chosen row, or another of the
     same invitee.
 
     Somebody who is invited to several dates has a row for each, and may have had one for the whole
     series; a program that keeps them as one entry answers to any of the addresses.
     """
-    rows = [row, *_beside(row, found, [row.address])]
-    made = dict[int, tuple[facts.Row, list[read.Component]]]()
+    rows = [row, *_beside(row, lookup, [row.address])]
+    by_row = dict[int, tuple[facts.Row, list[read.Component]]]()
     for component in components:
-        about = _row_about(component, rows, answer)
-        made.setdefault(about.participant, (about, []))[1].append(component)
-    return list(made.values())
+        of_date = _row_about(component, rows, answer)
+        _, components_of_row = by_row.setdefault(of_date.participant, (of_date, []))
+        components_of_row.append(component)
+    return list(by_row.values())
 
 
 def _row_about(
     component: read.Component, rows: Sequence[facts.Row], answer: classify.Answer
 ) -> facts.Row:
-    """Of an invitee's rows the one that holds the date; the first of them where none does."""
+    """Of an invitee's rows the one that has the date; the first of them where none has."""
     if component.recurrence_id is None:
         return rows[0]
     holding = [
-        one
-        for one in rows
-        if moments.instance(one.current, component.recurrence_id, answer.offsets) is not None
+        row
+        for row in rows
+        if moments.instance(row.current, component.recurrence_id, answer.offsets) is not None
     ]
-    live = (one for one in holding if one.live)
+    live = (row for row in holding if row.live)
     return next(live, holding[0] if holding else rows[0])
 
 
 def appointed(message: parse.Message, row: facts.Row) -> Choice:
-    """The row that a person named when he looked at the message: his word stands in for evidence,
-    for this message alone.
+    """The row that a person named when they looked at the message: their word stands in for
+    evidence, for this message alone.
     """
     rule = facts.Rule(
         "appointed",
@@ -140,14 +144,14 @@ def appointed(message: parse.Message, row: facts.Row) -> Choice:
     )
 
 
-def tie(message: parse.Message, asked: facts.Keys, found: facts.Found) -> Choice | None:
+def tie(message: parse.Message, keys: facts.Keys, lookup: facts.Lookup) -> Choice | None:
     """The row of a text, an automatic reply, a receipt or a link: by token, else by the Message-ID
     of our letter.
     """
     speaker = _first(message.from_addresses)
-    by_token = _by_token(asked, found)
+    by_token = _by_token(keys, lookup)
     if by_token:
-        row = next((one for one in by_token if _knows(one, message.senders)), by_token[0])
+        row = next((row for row in by_token if _knows(row, message.senders)), by_token[0])
         return _chosen(
             Verdict.APPLY,
             "a token of ours",
@@ -155,24 +159,22 @@ def tie(message: parse.Message, asked: facts.Keys, found: facts.Found) -> Choice
             speaker,
             facts.Rule("token", "the token of this row"),
         )
-    wanted = set(asked.message_ids)
-    row_of_letter = next((one for one in found.rows if one.message_ids & wanted), None)
-    if row_of_letter is None:
+    of_letters = _of_letters(keys.message_ids, lookup)
+    if not of_letters:
         return None
-    return _chosen(
-        Verdict.APPLY, "the Message-ID of a letter of ours", row_of_letter, speaker, _BY_REPLY
-    )
+    reason = "the Message-ID of a letter of ours"
+    return _chosen(Verdict.APPLY, reason, of_letters[0], speaker, _BY_REPLY)
 
 
-def may_answer(message: parse.Message, row: facts.Row, found: facts.Found) -> Choice:
-    """Whether a mail link, valid for this row's token, was used by the invitee: the forwarded mail
+def may_answer(message: parse.Message, row: facts.Row, lookup: facts.Lookup) -> Choice:
+    """Whether a mail link, valid for this row's token, was used by the invitee: a forwarded mail
     has the links too.
     """
     speaker = _first(message.from_addresses)
-    speakers = _speakers(message, found)
+    speakers = _speakers(message, lookup)
     if _knows(row, speakers):
         choice = _chosen(Verdict.APPLY, "token, and a known sender", row, speaker, _KNOWN_SENDER)
-        return unless_refused(choice, found)
+        return unless_refused(choice, lookup)
     if _left(row, speakers):
         return _of_former_address(row, speaker)
     return _chosen(
@@ -187,20 +189,20 @@ def may_answer(message: parse.Message, row: facts.Row, found: facts.Found) -> Ch
 def receipt(
     message: parse.Message,
     finding: classify.Receipt,
-    asked: facts.Keys,
-    found: facts.Found,
+    keys: facts.Keys,
+    lookup: facts.Lookup,
 ) -> Choice | None:
     """The row whose letter a read receipt is about; None where nothing vouches for that.
 
-    A known address of the row speaks for itself; anybody else only with the Message-ID of a letter
-    to the row, and then the receipt is the invitee's own. A receipt for the letter of another row
-    is none for this one.
+    A known address of the row speaks for itself; any other address only with the Message-ID of a
+    letter to the row, and then the receipt is the invitee's own. A receipt for the letter of
+    another row says nothing of this row.
     """
-    letters = _of_letters(finding.message_ids, found)
-    for row in _by_token(asked, found) or letters:
+    letters = _of_letters(finding.message_ids, lookup)
+    for row in _by_token(keys, lookup) or letters:
         if letters and row not in letters:
             continue
-        if _knows(row, _author(message)) and not found.statement.refused:
+        if _knows(row, _author(message)) and not lookup.statement.refused:
             rule = _KNOWN_SENDER
         elif letters and _knows(row, finding.recipients):
             rule = facts.Rule(
@@ -215,31 +217,31 @@ def receipt(
 
 
 def speaks(message: parse.Message, row: facts.Row) -> bool:
-    """Whether the invitee wrote this himself: no mail system reports in his own name."""
+    """Whether the invitee wrote this: no mail system reports in their name."""
     senders = message.from_addresses
     return not message.null_sender and (_knows(row, senders) or _left(row, senders))
 
 
 def failed(
     finding: classify.Bounce,
-    asked: facts.Keys,
-    found: facts.Found,
+    keys: facts.Keys,
+    lookup: facts.Lookup,
     policy: Policy,
     secret: bytes,
 ) -> tuple[Failure, ...]:
     """The rows whose letters a report is about, each with what it says of them (P20, P25). Empty:
     it ties to nothing.
 
-    The bounce mark of a letter ties whatever the report says. The plain token, which whoever holds
-    a forwarded letter knows, ties only what names the row's address in a status part, or brings
-    back a letter to it; the Message-ID of such a letter ties by itself. A UID with the failing
-    address does only where authentication is not required; an address that is merely known ties
-    nothing, because anybody can write it. A report about a letter to one row marks no other.
+    The bounce mark of a letter ties whatever the report says. The plain token is known to everybody
+    who has a forwarded letter. It ties only what names the row's address in a status part, or
+    brings back a letter to it; the Message-ID of such a letter ties by itself. A UID with the
+    failing address ties only where authentication is not required; an address that is merely known
+    ties nothing, because anybody can write it. A report about a letter to one row marks no other.
     """
-    letters = _of_letters(finding.message_ids, found)
-    by_token = _by_token(asked, found)
+    letters = _of_letters(finding.message_ids, lookup)
+    by_token = _by_token(keys, lookup)
     if by_token:
-        return _failed_by_token(by_token, finding, letters, asked, secret)
+        return _failed_by_token(by_token, finding, letters, keys, secret)
     reports = tuple(report for report in finding.reports if not report.prose)
     if not reports:
         return ()
@@ -247,7 +249,7 @@ def failed(
         return tuple((row, _report_on(row, reports) or reports[0], _BY_LETTER) for row in letters)
     if policy.require_authentication:
         return ()
-    matched = ((row, _report_on(row, reports)) for row in found.rows if row.uid in finding.uids)
+    matched = ((row, _report_on(row, reports)) for row in lookup.rows if row.uid in finding.uids)
     return tuple((row, report, _BY_UID) for row, report in matched if report is not None)
 
 
@@ -255,14 +257,14 @@ def _failed_by_token(
     rows: Sequence[facts.Row],
     finding: classify.Bounce,
     letters: Sequence[facts.Row],
-    asked: facts.Keys,
+    keys: facts.Keys,
     secret: bytes,
 ) -> tuple[Failure, ...]:
     """The first row of whose letter the report certainly speaks."""
     for row in rows:
         if letters and row not in letters:
             continue
-        rule = _marked(row, asked, secret) or _named(row, finding, letters, asked)
+        rule = _marked(row, keys, secret) or _named(row, finding, letters, keys)
         if rule is not None:
             return ((row, _report_on(row, finding.reports) or finding.reports[0], rule),)
     return ()
@@ -295,7 +297,7 @@ class _Agreement:
     sender: bool
     # From is a known address of the row.
     complete: bool
-    # So is the ATTENDEE, where it names one.
+    # The ATTENDEE is known, too, where it names one.
     attendee: str
     # The first that it names.
 
@@ -314,26 +316,26 @@ def _with_token(
     components: Sequence[read.Component],
     uid: str,
     by_token: Sequence[facts.Row],
-    found: facts.Found,
+    lookup: facts.Lookup,
     policy: Policy,
 ) -> Choice:
     speaker = _first(message.from_addresses)
     same_uid = [row for row in by_token if row.uid == uid]
     if not same_uid and uid:
-        return _of_another(by_token[0], uid, found, speaker)
+        return _of_another(by_token[0], uid, lookup, speaker)
     candidates = same_uid or by_token
-    speakers = _speakers(message, found)
+    speakers = _speakers(message, lookup)
     row = _known_at(candidates, speakers) or candidates[0]
     attendees = _attendees(components)
-    own_line = [one for one in attendees if _knows(row, [one])]
-    others = _beside(row, found, attendees)
+    own_line = [attendee for attendee in attendees if _knows(row, [attendee])]
+    other_rows = _beside(row, lookup, attendees)
     if _knows(row, speakers):
-        if others and not own_line and len(attendees) == 1:
+        if other_rows and not own_line and len(attendees) == 1:
             return _for_another(row, attendees[0], speaker)
         return _chosen(Verdict.APPLY, "token, and a known sender", row, speaker, _KNOWN_SENDER)
-    passed_on = _known_at(others, _author(message))
-    if passed_on is not None and not own_line:
-        return _with_anothers_letter(message, row, passed_on, speaker, found, policy)
+    author_row = _known_at(other_rows, _author(message))
+    if author_row is not None and not own_line:
+        return _with_anothers_letter(message, row, author_row, speaker, lookup, policy)
     return _from_nobody_known(message, row, own_line, speakers)
 
 
@@ -353,14 +355,14 @@ def _from_nobody_known(
     own_line: Sequence[str],
     speakers: Sequence[str],
 ) -> Choice:
-    """A mail with the row's token whose sender is no known address. `own_line`: the ATTENDEEs that
-    are.
+    """A mail with the row's token whose sender is no known address. `own_line`: those ATTENDEEs
+    that are known addresses.
     """
     speaker = _first(message.from_addresses)
     if _left(row, speakers):
         return _of_former_address(row, speaker)
     if own_line:
-        if any(automatic.is_robot_for(one, own_line[0]) for one in _author(message)):
+        if any(automatic.is_robot_for(sender, own_line[0]) for sender in _author(message)):
             rule = facts.Rule(
                 "token_robot",
                 "token and a known ATTENDEE; From is a robot of the same organisation (P24)",
@@ -399,8 +401,8 @@ def _from_nobody_known(
 
 
 def _of_former_address(row: facts.Row, speaker: str) -> Choice:
-    """The invitee was invited there until his address changed. It may have been wrong from the
-    beginning, and then whoever reads it is a stranger.
+    """The invitee was invited there until their address changed. It may have been wrong from the
+    beginning, and then a stranger reads it.
     """
     rule = facts.Rule(
         "former_address",
@@ -411,12 +413,12 @@ def _of_former_address(row: facts.Row, speaker: str) -> Choice:
     return _chosen(Verdict.HOLD, reason, row, speaker, rule)
 
 
-def _of_another(row: facts.Row, uid: str, found: facts.Found, speaker: str) -> Choice:
+def _of_another(row: facts.Row, uid: str, lookup: facts.Lookup, speaker: str) -> Choice:
     """An object with another UID than the row's: of another follow-up of ours, or of an entry that
     a program made by itself. Google names "this and following" `UID_R<start>`, Outlook makes UIDs
     of its own (2026). No part of it applies to the series (itip.md §5).
     """
-    if uid in found.uids:
+    if uid in lookup.uids:
         rule = facts.Rule(
             "token_of_another", "the token belongs to one follow-up, the UID to another"
         )
@@ -431,23 +433,24 @@ def _of_another(row: facts.Row, uid: str, found: facts.Found, speaker: str) -> C
 
 def _with_anothers_letter(
     message: parse.Message,
-    whose: facts.Row,
+    holder: facts.Row,
     row: facts.Row,
     speaker: str,
-    found: facts.Found,
+    lookup: facts.Lookup,
     policy: Policy,
 ) -> Choice:
-    """A participant who answers for himself from a letter that another one passed on to him: the
-    token is the other's, so it proves nothing, and he needs what an answer without token needs.
+    """A participant who answers for themselves from a letter that another participant passed on:
+    the token is that other's, so it proves nothing, and what an answer without token needs is
+    needed here.
     """
-    vouched = found.vouched
-    how = f"our mail server says: {vouched}" if vouched else "From is not authenticated"
-    text = f"the token of {whose.address}, but From and ATTENDEE are {row.address}; {how}"
+    vouched = lookup.vouched
+    sender = f"our mail server says: {vouched}" if vouched else "From is not authenticated"
+    text = f"the token of {holder.address}, but From and ATTENDEE are {row.address}; {sender}"
     if vouched or not policy.require_authentication:
         rule = facts.Rule("passed_on_letter", text)
         reason = "answers for himself from a letter that was passed on to him"
         return _chosen(Verdict.APPLY, reason, row, speaker, rule)
-    reason = f"did {speaker} answer from the letter to {whose.address}? Nothing proves it"
+    reason = f"did {speaker} answer from the letter to {holder.address}? Nothing proves it"
     return _chosen(Verdict.HOLD, reason, row, speaker, facts.Rule("passed_on_letter", text))
 
 
@@ -456,28 +459,27 @@ def _without_token(
     answer: classify.Answer,
     components: Sequence[read.Component],
     uid: str,
-    found: facts.Found,
+    lookup: facts.Lookup,
     policy: Policy,
 ) -> Choice:
-    rows = sorted((row for row in found.rows if row.uid == uid), key=lambda row: not row.live)
+    rows = sorted((row for row in lookup.rows if row.uid == uid), key=lambda row: not row.live)
     attendees = _attendees(components)
     by_sender = _known_at(rows, message.from_addresses)
     by_attendee = _known_at(rows, attendees) if len(attendees) == 1 else None
-    # A REPLY that lists several people speaks for its sender alone (itip.md §5); one that names
-    # nobody, too (key 3).
-    named = by_attendee or by_sender
-    if named is None:
-        return _of_nobody_invited(message, components, uid, attendees, found, policy)
-    row = _of_the_date(named, rows, components, answer)
+    # A REPLY that lists several people, or nobody, speaks for its sender alone (itip.md §5, key 3).
+    candidate = by_attendee or by_sender
+    if candidate is None:
+        return _of_nobody_invited(message, components, uid, attendees, lookup, policy)
+    row = _of_the_date(candidate, rows, components, answer)
     if row is None:
         reason = "does not say which date is answered"
-        return _chosen(Verdict.HOLD, reason, named, _first(message.from_addresses), _WHICH_DATE)
+        return _chosen(Verdict.HOLD, reason, candidate, _first(message.from_addresses), _WHICH_DATE)
     own_sender = by_sender is not None and by_sender.participant == row.participant
-    matches = own_sender and _knows(row, _author(message))
-    complete = matches and (by_attendee is not None or len(attendees) != 1)
-    return _by_agreement(
-        message, row, _Agreement(matches, complete, _first(attendees)), found, policy
-    )
+    sender_matches = own_sender and _knows(row, _author(message))
+    attendee_matches = by_attendee is not None or len(attendees) != 1
+    complete = sender_matches and attendee_matches
+    agreement = _Agreement(sender_matches, complete, _first(attendees))
+    return _by_agreement(message, row, agreement, lookup, policy)
 
 
 def _of_the_date(
@@ -486,18 +488,20 @@ def _of_the_date(
     components: Sequence[read.Component],
     answer: classify.Answer,
 ) -> facts.Row | None:
-    """The row of the date that is meant where somebody is invited to single dates and the answer
-    names none. None: it may be any of several.
+    """The row of the date that is meant where an invitee has single dates and the answer names no
+    date. None: it may be any of several.
     """
-    names_date = any(one.recurrence_id is not None for one in components)
+    names_date = any(component.recurrence_id is not None for component in components)
     if row.current.recurrence_id is None or names_date:
         return row
     dates = [
-        one
-        for one in rows
-        if one.live and one.current.recurrence_id is not None and _knows(one, [row.address])
+        candidate
+        for candidate in rows
+        if candidate.live
+        and candidate.current.recurrence_id is not None
+        and _knows(candidate, [row.address])
     ]
-    fitting = [one for one in dates if _fits(one.current, components, answer)]
+    fitting = [date for date in dates if _fits(date.current, components, answer)]
     if len(dates) > 1 and len(fitting) != 1:
         return None
     return fitting[0] if fitting else row
@@ -515,7 +519,7 @@ def _by_agreement(
     message: parse.Message,
     row: facts.Row,
     agreement: _Agreement,
-    found: facts.Found,
+    lookup: facts.Lookup,
     policy: Policy,
 ) -> Choice:
     """An answer that carries no token, by what agrees in it with the row."""
@@ -523,17 +527,17 @@ def _by_agreement(
     if agreement.sender and row.message_ids & set(message.in_reply_to):
         reason = "a reply to a letter of ours, from a known address"
         return _chosen(Verdict.APPLY, reason, row, speaker, _BY_REPLY)
-    if agreement.complete and found.vouched:
+    if agreement.complete and lookup.vouched:
         rule = facts.Rule(
             "uid_authenticated",
-            f"UID, ATTENDEE and From agree, and our mail server says: {found.vouched}",
+            f"UID, ATTENDEE and From agree, and our mail server says: {lookup.vouched}",
         )
         return _chosen(Verdict.APPLY, "UID and an authenticated sender", row, speaker, rule)
     lacking = agreement.lacking
     if not policy.require_authentication:
         rule = facts.Rule("uid_unauthenticated", f"{lacking}; policy.require_authentication is off")
-        who = speaker if agreement.sender else agreement.attendee
-        return _chosen(Verdict.APPLY, "UID and address", row, who, rule)
+        speaker_of_row = speaker if agreement.sender else agreement.attendee
+        return _chosen(Verdict.APPLY, "UID and address", row, speaker_of_row, rule)
     rule = facts.Rule("uid_held", f"{lacking} (P25)")
     return _chosen(Verdict.HOLD, lacking, row, speaker, rule)
 
@@ -542,39 +546,35 @@ def _of_nobody_invited(
     message: parse.Message,
     components: Sequence[read.Component],
     uid: str,
-    named: Sequence[str],
-    found: facts.Found,
+    attendees: Sequence[str],
+    lookup: facts.Lookup,
     policy: Policy,
 ) -> Choice:
-    """An answer from an address, and about one, at which nobody is invited now."""
+    """An answer from an address, and about an address, at which nobody is invited now."""
     speaker = _first(message.from_addresses)
-    rows = (row for row in found.rows if row.uid == uid)
-    before = next((row for row in rows if _left(row, message.from_addresses)), None)
-    if before is not None:
-        return _of_former_address(before, speaker)
-    who = named[0] if len(named) == 1 else speaker
-    return _crasher(message, components, uid, who, found, policy)
+    rows = (row for row in lookup.rows if row.uid == uid)
+    former_row = next((row for row in rows if _left(row, message.from_addresses)), None)
+    if former_row is not None:
+        return _of_former_address(former_row, speaker)
+    stranger = attendees[0] if len(attendees) == 1 else speaker
+    return _crasher(message, components, uid, stranger, lookup, policy)
 
 
 def _crasher(
     message: parse.Message,
     components: Sequence[read.Component],
     uid: str,
-    who: str,
-    found: facts.Found,
+    stranger: str,
+    lookup: facts.Lookup,
     policy: Policy,
 ) -> Choice:
     """Somebody who was not invited answers (P3)."""
-    vouched = found.vouched
-    own = address.among(who, message.from_addresses)
-    # Whoever answers one date has a letter that was about that date alone, or wants no more than
-    # that.
-    invite = (
-        policy.party_crasher is PartyCrasher.ADD
-        and bool(vouched)
-        and own
-        and all(not one.recurrence_id_text for one in components)
-    )
+    vouched = lookup.vouched
+    is_author = address.among(stranger, message.from_addresses)
+    # An answer to one date comes of a letter about that date alone, or wants no more than that.
+    names_date = any(component.recurrence_id_text for component in components)
+    may_join = bool(vouched) and is_author and not names_date
+    invite = policy.party_crasher is PartyCrasher.ADD and may_join
     ends = {
         PartyCrasher.ASK: "the owner is asked",
         PartyCrasher.REFUSE: "refused by policy",
@@ -584,14 +584,15 @@ def _crasher(
     }
     rule = facts.Rule(
         "party_crasher",
-        f"a UID of ours, but {who or 'the sender'} is nobody invited: {ends[policy.party_crasher]}",
+        f"a UID of ours, but {stranger or 'the sender'} is nobody invited:"
+        f" {ends[policy.party_crasher]}",
     )
     return Choice(
         Verdict.PARTY_CRASHER,
-        f"{who or 'somebody'} was not invited",
+        f"{stranger or 'somebody'} was not invited",
         None,
-        who,
-        found.follow_ups.get(uid, ""),
+        stranger,
+        lookup.follow_ups.get(uid, ""),
         invite,
         (rule,),
     )
@@ -603,52 +604,51 @@ def _chosen(
     return Choice(verdict, reason, row, speaker, row.follow_up, rules=(rule,))
 
 
-def _by_token(asked: facts.Keys, found: facts.Found) -> list[facts.Row]:
+def _by_token(keys: facts.Keys, lookup: facts.Lookup) -> list[facts.Row]:
     """Rows of a token that the message carries, in the order of the tokens."""
-    return [row for token in asked.tokens for row in found.rows if token in _tokens(row)]
+    return [row for token in keys.tokens for row in lookup.rows if token in _tokens(row)]
 
 
-def token_of(row: facts.Row, asked: facts.Keys) -> str:
+def token_of(row: facts.Row, keys: facts.Keys) -> str:
     """The token of this row that the message came to or names, "" where there is none."""
-    return next((token for token in asked.tokens if token in _tokens(row)), "")
+    return next((token for token in keys.tokens if token in _tokens(row)), "")
 
 
 def _tokens(row: facts.Row) -> set[str]:
-    return {one.lower() for one in row.tokens}
+    return {token.lower() for token in row.tokens}
 
 
-def _of_letters(message_ids: Sequence[str], found: facts.Found) -> list[facts.Row]:
-    wanted = set(message_ids)
-    return [row for row in found.rows if row.message_ids & wanted]
+def _of_letters(message_ids: Sequence[str], lookup: facts.Lookup) -> list[facts.Row]:
+    names = set(message_ids)
+    return [row for row in lookup.rows if row.message_ids & names]
 
 
-def _marked(row: facts.Row, asked: facts.Keys, secret: bytes) -> facts.Rule | None:
+def _marked(row: facts.Row, keys: facts.Keys, secret: bytes) -> facts.Rule | None:
     """Whether the message came to, or brought back, the envelope sender of a letter to this row."""
     if any(
         token in _tokens(row) and address.valid_mark(secret, token, check)
-        for token, check in asked.marks
+        for token, check in keys.marks
     ):
         return facts.Rule("bounce_mark", "the bounce address of a letter to this row (P20)")
     return None
 
 
 def _named(
-    row: facts.Row, finding: classify.Bounce, letters: Sequence[facts.Row], asked: facts.Keys
+    row: facts.Row, finding: classify.Bounce, letters: Sequence[facts.Row], keys: facts.Keys
 ) -> facts.Rule | None:
     """Whether a report that carries no more than the row's token is about a letter to it.
 
-    Letters that an earlier program or system sent have no mark that could be checked. Of those a
-    report without a status part counts, too, where it names the row's address: at the old form of
-    the mark, or if its header calls it a report.
+    Letters that an earlier program or system sent have no mark that could be checked. A report on
+    such a letter counts without a status part, too, where it names the row's address: at the old
+    form of the mark, or if its header calls it a report.
     """
     fields = [report for report in finding.reports if not report.prose]
     if fields and row in letters:
         return _BY_LETTER
     if _report_on(row, fields) is not None:
         return facts.Rule("bounce_recipient", "the token of this row, and its address failed (P20)")
-    unchecked = not row.marked and (
-        finding.otherwise is None or any(token in _tokens(row) for token, _ in asked.marks)
-    )
+    at_mark = any(token in _tokens(row) for token, _ in keys.marks)
+    unchecked = not row.marked and (finding.otherwise is None or at_mark)
     if unchecked and _report_on(row, finding.reports) is not None:
         return facts.Rule(
             "bounce_unmarked",
@@ -659,19 +659,15 @@ def _named(
 
 def _report_on(row: facts.Row, reports: Iterable[bounce.Report]) -> bounce.Report | None:
     """A report is about a letter, which went to an address that may have been changed since."""
-    return next(
-        (
-            report
-            for report in reports
-            if _knows(row, report.recipients) or _left(row, report.recipients)
-        ),
-        None,
-    )
+    for report in reports:
+        if _knows(row, report.recipients) or _left(row, report.recipients):
+            return report
+    return None
 
 
 def _knows(row: facts.Row, addresses: Iterable[str]) -> bool:
-    known = {row.address, *row.known}
-    return any(address.among(one, known) for one in addresses)
+    own = {row.address, *row.known}
+    return any(address.among(email, own) for email in addresses)
 
 
 def _known_at(rows: Iterable[facts.Row], addresses: Sequence[str]) -> facts.Row | None:
@@ -679,32 +675,34 @@ def _known_at(rows: Iterable[facts.Row], addresses: Sequence[str]) -> facts.Row 
     return next((row for row in rows if _knows(row, addresses)), None)
 
 
-def _beside(row: facts.Row, found: facts.Found, addresses: Sequence[str]) -> list[facts.Row]:
+def _beside(row: facts.Row, lookup: facts.Lookup, addresses: Sequence[str]) -> list[facts.Row]:
     """Other rows of the follow-up that know one of these addresses."""
     return [
-        one
-        for one in found.rows
-        if one.uid == row.uid and one.participant != row.participant and _knows(one, addresses)
+        candidate
+        for candidate in lookup.rows
+        if candidate.uid == row.uid
+        and candidate.participant != row.participant
+        and _knows(candidate, addresses)
     ]
 
 
 def _attendees(components: Sequence[read.Component]) -> list[str]:
     """Whom the parts of an answer name, each once."""
-    named = (one.address for component in components for one in component.attendees)
-    return list(dict.fromkeys(one for one in named if one))
+    attendees = (attendee for component in components for attendee in component.attendees)
+    return list(dict.fromkeys(attendee.address for attendee in attendees if attendee.address))
 
 
 def _left(row: facts.Row, addresses: Iterable[str]) -> bool:
     """Whether the invitee was invited at one of these, and is no more."""
-    return any(address.among(one, row.former) for one in addresses)
+    return any(address.among(email, row.former) for email in addresses)
 
 
 def _author(message: parse.Message) -> tuple[str, ...]:
-    """From, where it names one sender: of several nobody knows who wrote."""
+    """From, where it names one sender: of several, nobody knows who wrote."""
     return (message.author,) if message.author else ()
 
 
-def _speakers(message: parse.Message, found: facts.Found) -> tuple[str, ...]:
+def _speakers(message: parse.Message, lookup: facts.Lookup) -> tuple[str, ...]:
     """Whose own mail it may be (itip.md §5): From; Sender; Reply-To in mail of a list (RFC 2919),
     which puts its own address into From. Where our server vouches for From, Sender and Reply-To
     count only if they are of the same organisation: anybody can write them, and a List-Id, too.
@@ -713,10 +711,10 @@ def _speakers(message: parse.Message, found: facts.Found) -> tuple[str, ...]:
         return ()
     sender = header.author(message.headers.get("sender", ()))
     replies = message.reply_to_addresses if "list-id" in message.headers else ()
-    others = [one for one in (sender, *replies) if one]
-    if found.vouched:
+    others = [email for email in (sender, *replies) if email]
+    if lookup.vouched:
         domain = address.domain(message.author)
-        others = [one for one in others if address.related(address.domain(one), domain)]
+        others = [email for email in others if address.related(address.domain(email), domain)]
     return (message.author, *others)
 
 

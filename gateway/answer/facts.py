@@ -2,8 +2,8 @@
 behaviour.
 
 keys        what a message offers to find its row by; the store looks them up in one go
-found       what the store knows under those keys: rows, and which UIDs are ours at all
-row         one participant as decisions need him: what he is now, and what he was last sent
+lookup      what the store knows under those keys: rows, and which UIDs are ours at all
+row         one participant as decisions need them: what they are now, and what they were last sent
 trace       what an earlier message did, by which a repeat is known
 conclusion  what one VEVENT (or link, or page) does to one row; `effect` is the only part that
             changes anything
@@ -46,20 +46,20 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One participant, as the store has him when the message is decided.
+    """One participant, as the store has them when the message is decided.
 
-    address: the one that was invited. known: every known address of that person with the
-    invited and learned ones, any spelling. tokens: of all his invitations, any case. marked:
-    letters to him have an envelope sender with a CHECK, so a report about them comes to that.
+    address: where they were invited. known: every known address of that person with the
+    invited and learned ones, any spelling. tokens: of all their invitations, any case. marked:
+    letters to them have an envelope sender with a CHECK, so a report about them comes to that.
     holding: one of them was not taken back. current: the follow-up as it is; sent: what this
     invitee was last sent, None when nothing ever left; a REQUEST that waits counts as sent, and
-    held is what left before it. sent_dtstamps: DTSTAMPs of letters to him (ours; some clients
-    echo them). message_ids: of those letters to him that `Keys.message_ids` asked for;
-    latest_message_id: of the last one that left. single_dates: original starts that went to him
-    as VEVENTs of their own; apart: each of his dates is an invitation by itself.
-    date_standings: his answers to single dates. earlier: what the last letters told him of a
-    series, where an answer names a date. Whoever is invited to one date alone has `recurrence_id`
-    in `current` and `sent`, and that date's answer is his `standing`.
+    held is what left before it. sent_dtstamps: DTSTAMPs of letters to them (ours; some clients
+    echo them). message_ids: of those letters to them that `Keys.message_ids` asked for;
+    latest_message_id: of the last that left. single_dates: original starts that went to them as
+    VEVENTs of their own; apart: each of their dates is an invitation by itself. date_standings:
+    their answers to single dates. earlier: what the last letters said of a series, where an answer
+    names a date. An invitee of one date alone has `recurrence_id` in `current` and `sent`, and that
+    date's answer is their `standing`.
     """
 
     participant: int
@@ -87,18 +87,20 @@ class Row:
     key: str | None = None
     # What people call it; None: the row is gone altogether, and nothing can be done to it.
     former: Mapping[str, datetime | None] = field(default_factory=dict)
-    # Addresses where he was invited and is no more, and when that was taken back, if it is known.
+    # Addresses where they were invited and are no more, and when that was taken back, if known.
 
     def as_of(self, arrived: datetime) -> "Row":
         """The row for a message that reached the mailbox then: what was on its way when the address
-        changed is his.
+        changed is theirs.
         """
-        his = [one for one, end in self.former.items() if end is not None and arrived <= end]
-        return replace(self, known=self.known.union(his)) if his else self
+        on_its_way = [
+            email for email, end in self.former.items() if end is not None and arrived <= end
+        ]
+        return replace(self, known=self.known.union(on_its_way)) if on_its_way else self
 
     @property
     def live(self) -> bool:
-        """Whether he is a participant who holds his invitation."""
+        """Whether this is a participant who holds their invitation."""
         return self.holding and not self.removed
 
 
@@ -125,13 +127,13 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Lookup:
     """What the store knows under some `Keys`, and what our mail server says of the sender.
 
     rows: of a token; or of a UID together with one of the addresses (compared by `address.plain`,
     known addresses included); or of a Message-ID. Removed rows too: an answer of theirs is
-    `closed`, not unknown. uids: those of `Keys.uids` that name a follow-up of ours, whoever is
-    invited to it; `follow_ups`: UID → its key. statement: of policy.authserv_id. server_writes:
+    `closed`, not unknown. uids: those of `Keys.uids` that name a follow-up of ours, with any
+    invitees; `follow_ups`: UID → its key. statement: of policy.authserv_id. server_writes:
     whether our probe came back with a field of that name; None: nobody knows.
     """
 
@@ -202,7 +204,7 @@ class Conclusion:
     instance: the date it speaks of. claimed: what it said, also where nothing is applied.
     ask_again: the row should get its REQUEST again (how often, the store knows). delegates:
     addresses to invite. report: what a bounce said of this row. until: how long somebody says to be
-    away. pass_on: a person's words that the owner should have in his own mailbox.
+    away. pass_on: a person's words that the owner should have in their own mailbox.
     deferred: what it does if the move that it does not know is undone before it leaves.
     """
 
@@ -240,9 +242,9 @@ class Answer:
         """The one date of a series that it speaks of: of the row, where that is for one date alone;
         None: all of it.
         """
-        return self.conclusion.instance or (
-            self.row.current.recurrence_id if self.row is not None else None
-        )
+        if self.conclusion.instance is not None or self.row is None:
+            return self.conclusion.instance
+        return self.row.current.recurrence_id
 
 
 @dataclass(frozen=True, slots=True)

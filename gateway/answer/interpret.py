@@ -46,8 +46,8 @@ PRECEDENCE = (
     Outcome.COMMENT,
     Outcome.DUPLICATE,
 )
-"""Which of several answers names the message: what a person is asked, for it would else never reach
-him; then what had an effect.
+"""Which of several answers names the message: first what a person is asked, because it would not
+reach them otherwise; then what had an effect.
 """
 
 
@@ -83,74 +83,79 @@ class Meaning:
 def interpret(
     message: parse.Message,
     finding: classify.Finding,
-    asked: facts.Keys,
-    found: facts.Found,
+    keys: facts.Keys,
+    lookup: facts.Lookup,
     context: Context,
 ) -> Meaning:
-    """What the message means. `asked` are the keys of `keys.of`, `found` what the store
-    knows under them.
+    """What the message means. `keys`: those of `keys.of`; `lookup`: what the store knows under
+    them.
     """
     match finding:
         case classify.Answer():
-            return _answer(message, finding, asked, found, context)
+            return _answer(message, finding, keys, lookup, context)
         case classify.NotAnAnswer():
-            is_ours = finding.returned or bool(set(finding.uids) & found.uids)
+            is_ours = finding.returned or bool(set(finding.uids) & lookup.uids)
             if is_ours and finding.otherwise is not None:
                 rule = facts.Rule(
                     "returned", "an object of ours came back with it, which does not count"
                 )
-                meaning = interpret(message, finding.otherwise, asked, found, context)
-                silent = isinstance(finding.otherwise, classify.Nothing)
+                meaning = interpret(message, finding.otherwise, keys, lookup, context)
+                is_untied = meaning.outcome is Outcome.IGNORED
+                is_silent = isinstance(finding.otherwise, classify.Nothing)
+                is_wordless = is_silent and meaning.outcome is Outcome.HELD
                 # Tied to nothing or without a word, the object itself is what a person should see.
-                if meaning.outcome is not Outcome.IGNORED and not (
-                    silent and meaning.outcome is Outcome.HELD
-                ):
+                if not is_untied and not is_wordless:
                     return replace(meaning, rules=(rule, *meaning.rules))
             return _simple(Outcome.NOT_AN_ANSWER, finding.reason)
         case classify.Malformed():
             return _simple(Outcome.MALFORMED, finding.reason)
         case classify.Bounce():
-            return _bounce(message, finding, asked, found, context)
+            return _bounce(message, finding, keys, lookup, context)
         case classify.Receipt():
-            return _receipt(message, finding, asked, found, context)
+            return _receipt(message, finding, keys, lookup, context)
         case classify.LinkAnswer():
-            return _link(message, finding, asked, found, context)
+            return _link(message, finding, keys, lookup, context)
         case classify.Nothing():
-            return _silent(message, finding, asked, found, context)
+            return _silent(message, finding, keys, lookup, context)
         case classify.Complaint() | classify.AutoReply() | classify.HumanText():
-            return _tied(message, finding, asked, found, context)
+            return _tied(message, finding, keys, lookup, context)
 
 
 def _answer(
     message: parse.Message,
     finding: classify.Answer,
-    asked: facts.Keys,
-    found: facts.Found,
+    keys: facts.Keys,
+    lookup: facts.Lookup,
     context: Context,
 ) -> Meaning:
-    answers, invite = list[facts.Answer](), ""
-    for uid in dict.fromkeys(one.uid for one in finding.components):
-        named = _named(finding, uid, found, context)
-        choice = (
-            correlate.appointed(message, named)
-            if named is not None
-            else correlate.choose(message, finding, uid, asked, found, context.policy)
-        )
+    answers = list[facts.Answer]()
+    invite = ""
+    for uid in dict.fromkeys(component.uid for component in finding.components):
+        appointed = _named(finding, uid, lookup, context)
+        if appointed is not None:
+            choice = correlate.appointed(message, appointed)
+        else:
+            choice = correlate.choose(message, finding, uid, keys, lookup, context.policy)
         about = _about(message, finding, choice.speaker, context)
-        components = [one for one in finding.components if one.uid == uid]
+        components = [component for component in finding.components if component.uid == uid]
         if choice.verdict is correlate.Verdict.APPLY and choice.row is not None:
-            for row, concerning in correlate.spread(choice.row, components, finding, found):
-                answers += [
-                    facts.Answer(row, _because(choice.rules, one), choice.speaker, choice.follow_up)
-                    for one in _decide(row, finding.method, concerning, about)
-                ]
+            for row, of_row in correlate.spread(choice.row, components, finding, lookup):
+                for conclusion in _decide(row, finding.method, of_row, about):
+                    answers.append(_answer_of(choice, row, conclusion))
             continue
-        invite = choice.speaker if choice.invite else invite
-        answers += [
-            facts.Answer(choice.row, _because(choice.rules, one), choice.speaker, choice.follow_up)
-            for one in _waiting(choice, components, about)
-        ]
+        if choice.invite:
+            invite = choice.speaker
+        for conclusion in _waiting(choice, components, about):
+            answers.append(_answer_of(choice, choice.row, conclusion))
     return _summary(answers, invite)
+
+
+def _answer_of(
+    choice: correlate.Choice, row: facts.Row | None, conclusion: facts.Conclusion
+) -> facts.Answer:
+    """What a conclusion means for a row, with the rules that led to the row."""
+    complete = _because(choice.rules, conclusion)
+    return facts.Answer(row, complete, choice.speaker, choice.follow_up)
 
 
 def _decide(
@@ -164,113 +169,123 @@ def _decide(
 
 
 def _named(
-    finding: classify.Answer, uid: str, found: facts.Found, context: Context
+    finding: classify.Answer, uid: str, lookup: facts.Lookup, context: Context
 ) -> facts.Row | None:
-    """The row that a person named. In a mail about several follow-ups he means its own, unless none
-    is named by its UID.
+    """The row that a person named. In a mail about several follow-ups they mean the row's own,
+    unless its UID is not among them.
     """
-    row = next((one for one in found.rows if one.participant == context.named), None)
-    if row is None or (uid != row.uid and any(one.uid == row.uid for one in finding.components)):
-        return None
-    return row
+    row = _appointed(lookup, context)
+    if row is None or uid == row.uid:
+        return row
+    names_its_own = any(component.uid == row.uid for component in finding.components)
+    return None if names_its_own else row
+
+
+def _appointed(lookup: facts.Lookup, context: Context) -> facts.Row | None:
+    """The row of the participant whose answer it is by a person's word."""
+    return next((row for row in lookup.rows if row.participant == context.named), None)
 
 
 def _waiting(
     choice: correlate.Choice, components: Sequence[read.Component], about: facts.Circumstances
 ) -> tuple[facts.Conclusion, ...]:
-    """An answer that a person has to look at, with what it says of which date,
-    so that he can decide.
+    """An answer that a person has to look at, with what it says of which date, so that they can
+    decide.
     """
-    made = list[facts.Conclusion]()
+    conclusions = list[facts.Conclusion]()
     for component in components:
         instance = None
         if choice.row is not None:
             attendee = reply.attendee_of(choice.row, component, about.senders)
             instance = answered.named(choice.row.current, component, about)
         else:
-            attendee = next(
-                (one for one in component.attendees if one.address == choice.speaker), None
-            )
-        said = reply.PARTSTATS.get(attendee.partstat) if attendee is not None else None
-        comment = (
-            reply.comment_of(component, attendee, about.remark) if attendee is not None else ""
-        )
-        made.append(
+            attendee = _line_of(choice.speaker, component)
+        claimed, comment = None, ""
+        if attendee is not None:
+            claimed = reply.PARTSTATS.get(attendee.partstat)
+            comment = reply.comment_of(component, attendee, about.remark)
+        conclusions.append(
             facts.Conclusion(
                 VERDICTS[choice.verdict],
                 choice.reason,
                 instance=instance,
-                claimed=said,
+                claimed=claimed,
                 comment=comment,
             )
         )
-    return tuple(dict.fromkeys(made))
+    return tuple(dict.fromkeys(conclusions))
+
+
+def _line_of(speaker: str, component: read.Component) -> read.Attendee | None:
+    """The ATTENDEE line with exactly this address."""
+    lines = (attendee for attendee in component.attendees if attendee.address == speaker)
+    return next(lines, None)
 
 
 def _link(
     message: parse.Message,
     finding: classify.LinkAnswer,
-    asked: facts.Keys,
-    found: facts.Found,
+    keys: facts.Keys,
+    lookup: facts.Lookup,
     context: Context,
 ) -> Meaning:
-    choice = correlate.tie(message, asked, found)
-    row = next(
-        (one for one in found.rows if one.participant == context.named),
-        choice.row if choice is not None else None,
-    )
-    if row is None or not any(
-        links.valid(context.secret, token, finding.tag) for token in row.tokens
-    ):
+    choice = correlate.tie(message, keys, lookup)
+    row = _appointed(lookup, context)
+    if row is None and choice is not None:
+        row = choice.row
+    if row is None or not _is_for(finding.tag, row, context.secret):
         rule = facts.Rule(
             "link_check",
             "the bracket in the Subject is not from a letter to this row: only text",
         )
-        meaning = interpret(message, finding.otherwise, asked, found, context)
+        meaning = interpret(message, finding.otherwise, keys, lookup, context)
         return replace(meaning, rules=(rule, *meaning.rules))
-    allowed = (
-        correlate.appointed(message, row)
-        if row.participant == context.named
-        else correlate.may_answer(message, row, found)
-    )
+    if row.participant == context.named:
+        allowed = correlate.appointed(message, row)
+    else:
+        allowed = correlate.may_answer(message, row, lookup)
     about = _about(message, None, allowed.speaker, context, Channel.LINK)
     words = finding.otherwise.text if isinstance(finding.otherwise, classify.HumanText) else ""
+    tag = finding.tag
     if allowed.verdict is correlate.Verdict.APPLY:
-        conclusion = reply.decide_direct(
-            row, finding.tag.answer, finding.tag.moment, finding.tag.sequence, about, words
-        )
+        conclusion = reply.decide_direct(row, tag.answer, tag.moment, tag.sequence, about, words)
     else:
         conclusion = facts.Conclusion(
             Outcome.HELD,
             allowed.reason,
-            instance=finding.tag.moment,
-            claimed=finding.tag.answer,
+            instance=tag.moment,
+            claimed=tag.answer,
             comment=words,
         )
-    return _summary(
-        [facts.Answer(row, _because(allowed.rules, conclusion), allowed.speaker, row.follow_up)]
-    )
+    return _summary([_answer_of(allowed, row, conclusion)])
+
+
+def _is_for(tag: links.Tag, row: facts.Row, secret: bytes) -> bool:
+    """Whether an answer link comes from a letter to this row."""
+    return any(links.valid(secret, token, tag) for token in row.tokens)
 
 
 def _silent(
     message: parse.Message,
     finding: classify.Nothing,
-    asked: facts.Keys,
-    found: facts.Found,
+    keys: facts.Keys,
+    lookup: facts.Lookup,
     context: Context,
 ) -> Meaning:
-    """What cannot be understood. Where it ties to a row, the words of its Subject count, and else a
-    person has to see it: nothing that carries a token of ours is ignored (itip.md §3).
+    """What cannot be understood. Where it ties to a row, the words of its Subject count. Without
+    such words a person has to see it: nothing that carries a token of ours is ignored (itip.md §3).
     """
-    choice = correlate.tie(message, asked, found)
+    choice = correlate.tie(message, keys, lookup)
     if choice is None or choice.row is None:
         return _untied(message, _simple(Outcome.IGNORED, finding.reason))
-    row = next((one for one in found.rows if one.participant == context.named), choice.row)
-    titles = [row.current.title, *([row.sent.title] if row.sent is not None else [])]
+    row = _appointed(lookup, context) or choice.row
+    titles = [row.current.title]
+    if row.sent is not None:
+        titles.append(row.sent.title)
     words = quoting.subject_words(finding.subject, titles)
     if words:
         spoken = classify.HumanText(words, quoting.suggestion(words))
-        return _tied(message, spoken, asked, found, context)
+        return _tied(message, spoken, keys, lookup, context)
     rule = facts.Rule(
         "unread", f"{finding.reason}: what carries a token of ours is for a person to look at"
     )
@@ -292,15 +307,15 @@ def _untied(message: parse.Message, meaning: Meaning) -> Meaning:
 def _tied(
     message: parse.Message,
     finding: classify.Complaint | classify.AutoReply | classify.HumanText,
-    asked: facts.Keys,
-    found: facts.Found,
+    keys: facts.Keys,
+    lookup: facts.Lookup,
     context: Context,
 ) -> Meaning:
-    """Complaints, automatic replies and texts count for the row they tie to;
-    without one they are none of ours.
+    """Complaints, automatic replies and texts count for the row they tie to; without a row they are
+    not for us.
     """
-    choice = correlate.tie(message, asked, found)
-    row = next((one for one in found.rows if one.participant == context.named), None)
+    choice = correlate.tie(message, keys, lookup)
+    row = _appointed(lookup, context)
     if row is not None:
         choice = correlate.appointed(message, row)
     if choice is None or choice.row is None:
@@ -326,22 +341,16 @@ def _tied(
             )
         case classify.HumanText():
             if row is None:
-                choice = correlate.unless_refused(choice, found)
+                choice = correlate.unless_refused(choice, lookup)
             conclusion = _spoken(message, finding, choice)
-    return _summary(
-        [
-            facts.Answer(
-                choice.row, _because(choice.rules, conclusion), choice.speaker, choice.follow_up
-            )
-        ]
-    )
+    return _summary([_answer_of(choice, choice.row, conclusion)])
 
 
 def _spoken(
     message: parse.Message, finding: classify.HumanText, choice: correlate.Choice
 ) -> facts.Conclusion:
-    """A person's words are passed on in our name: not if From is forged, for nobody would see it in
-    the owner's mailbox.
+    """A person's words are passed on in our name. Not if From is forged, because nobody would see
+    that in the owner's mailbox.
     """
     rule = facts.Rule("text", "a person's own words never change a status by themselves (P23)")
     is_forged = choice.verdict is correlate.Verdict.HOLD
@@ -358,11 +367,11 @@ def _spoken(
 def _receipt(
     message: parse.Message,
     finding: classify.Receipt,
-    asked: facts.Keys,
-    found: facts.Found,
+    keys: facts.Keys,
+    lookup: facts.Lookup,
     context: Context,
 ) -> Meaning:
-    choice = correlate.receipt(message, finding, asked, found)
+    choice = correlate.receipt(message, finding, keys, lookup)
     if choice is None or choice.row is None:
         rule = facts.Rule(
             "receipt_untied",
@@ -371,38 +380,33 @@ def _receipt(
         )
         return Meaning(Outcome.IGNORED, "a read receipt by nobody who was asked", (), (rule,))
     about = _about(message, None, choice.speaker, context)
-    conclusion = (
-        reply.decide_seen(choice.row, finding.message_ids, about)
-        if finding.displayed
-        else facts.Conclusion(
-            Outcome.UNCHANGED, "a receipt that does not say the letter was displayed"
-        )
-    )
-    return _summary(
-        [
-            facts.Answer(
-                choice.row, _because(choice.rules, conclusion), choice.speaker, choice.follow_up
-            )
-        ]
-    )
+    if finding.displayed:
+        conclusion = reply.decide_seen(choice.row, finding.message_ids, about)
+    else:
+        reason = "a receipt that does not say the letter was displayed"
+        conclusion = facts.Conclusion(Outcome.UNCHANGED, reason)
+    return _summary([_answer_of(choice, choice.row, conclusion)])
 
 
 def _bounce(
     message: parse.Message,
     finding: classify.Bounce,
-    asked: facts.Keys,
-    found: facts.Found,
+    keys: facts.Keys,
+    lookup: facts.Lookup,
     context: Context,
 ) -> Meaning:
-    tied = correlate.failed(finding, asked, found, context.policy, context.secret)
-    told = finding.otherwise is not None  # in words, which may be the invitee's own
-    if not tied or (told and any(correlate.speaks(message, row) for row, _, _ in tied)):
-        return _unproven(message, finding, asked, found, context)
+    tied = correlate.failed(finding, keys, lookup, context.policy, context.secret)
+    is_prose = finding.otherwise is not None
+    by_invitee = any(correlate.speaks(message, row) for row, _, _ in tied)
+    # A report in words may be the invitee's own words.
+    if not tied or (is_prose and by_invitee):
+        return _unproven(message, finding, keys, lookup, context)
     answers = list[facts.Answer]()
     for row, report, rule in tied:
-        words = " ".join(part for part in (report.action, report.status, report.diagnostic) if part)
-        about = replace(report, token=correlate.token_of(row, asked))
-        conclusion = facts.Conclusion(REPORTED[report.action], words, (rule,), report=about)
+        parts = (report.action, report.status, report.diagnostic)
+        reason = " ".join(part for part in parts if part)
+        about = replace(report, token=correlate.token_of(row, keys))
+        conclusion = facts.Conclusion(REPORTED[report.action], reason, (rule,), report=about)
         answers.append(facts.Answer(row, conclusion, row.address, row.follow_up))
     return _summary(answers)
 
@@ -410,18 +414,18 @@ def _bounce(
 def _unproven(
     message: parse.Message,
     finding: classify.Bounce,
-    asked: facts.Keys,
-    found: facts.Found,
+    keys: facts.Keys,
+    lookup: facts.Lookup,
     context: Context,
 ) -> Meaning:
-    """A report that marks nothing: words are what they would be without their sender; what came to
-    a token of ours is for a person.
+    """A report that marks nothing. Words are what they would be without their sender; what came to
+    a token of ours is for a person to see.
     """
     if finding.otherwise is not None:
         rule = facts.Rule(
             "bounce_prose", "a report in words counts only at the bounce address of a letter (P25)"
         )
-        meaning = interpret(message, finding.otherwise, asked, found, context)
+        meaning = interpret(message, finding.otherwise, keys, lookup, context)
         return replace(meaning, rules=(rule, *meaning.rules))
     rule = facts.Rule(
         "bounce_untied",
@@ -430,8 +434,8 @@ def _unproven(
         " policy.require_authentication is off, an address alone never (P25)",
     )
     reason = "a delivery report that nothing ties to a letter of ours"
-    carries = any(set(asked.tokens) & {one.lower() for one in row.tokens} for row in found.rows)
-    outcome = Outcome.NOT_AN_ANSWER if carries else Outcome.IGNORED
+    has_token = any(correlate.token_of(row, keys) for row in lookup.rows)
+    outcome = Outcome.NOT_AN_ANSWER if has_token else Outcome.IGNORED
     return Meaning(outcome, reason, (), (rule,))
 
 
@@ -461,12 +465,12 @@ def _because(rules: tuple[facts.Rule, ...], conclusion: facts.Conclusion) -> fac
 
 def chief(answers: Sequence[facts.Answer]) -> facts.Answer:
     """The answer that names the message."""
-    return min(answers, key=lambda one: PRECEDENCE.index(one.conclusion.outcome))
+    return min(answers, key=lambda answer: PRECEDENCE.index(answer.conclusion.outcome))
 
 
 def _summary(answers: Sequence[facts.Answer], invite: str = "") -> Meaning:
     conclusion = chief(answers).conclusion
-    rules = tuple(dict.fromkeys(rule for one in answers for rule in one.conclusion.rules))
+    rules = tuple(dict.fromkeys(rule for answer in answers for rule in answer.conclusion.rules))
     return Meaning(conclusion.outcome, conclusion.reason, tuple(answers), rules, invite)
 
 

@@ -1,7 +1,7 @@
 """The whole decision about a received message, as one pure function.
 
 `read` takes the bytes as far as they go without the store: parse, classify, and what the store is
-to be asked (`Reading.asked`). Somebody looks that up (`facts.Found`), and `judge` says what the
+to be asked (`Reading.asked`). The caller looks that up (`facts.Lookup`), and `judge` says what the
 message means, which rows it changes, and how they stand afterwards. The processor, `explain`, the
 review and the tests decide by these two alone.
 
@@ -66,18 +66,18 @@ class Judgement:
     told: tuple[facts.Told, ...] = ()
     rules: tuple[facts.Rule, ...] = ()
     invite: str = ""
-    # The address of a party crasher whom policy lets in: first he joins, then it is judged again.
+    # The address of a party crasher whom policy lets in: they join, then it is judged again.
     anothers: bool = False
     # It looks like the probe of another store, which will look for it where it lies.
 
     @property
     def answers(self) -> tuple[facts.Answer, ...]:
-        return tuple(one.answer for one in self.told)
+        return tuple(consequence.answer for consequence in self.told)
 
     @property
     def rows(self) -> tuple[facts.Row, ...]:
-        """Those that it may change."""
-        return tuple(one.row for one in self.answers if one.row is not None)
+        """The rows that it may change."""
+        return tuple(answer.row for answer in self.answers if answer.row is not None)
 
     @property
     def chief(self) -> facts.Answer | None:
@@ -100,9 +100,9 @@ def understood(message: parse.Message, arrived: datetime, here: Installation) ->
         nothing = classify.Nothing("a probe of ours")
         return Reading(arrived, nothing, message, sighting=sighting)
     finding = classify.classify(message, here.ours, arrived.date())
-    asked = keys.of(message, finding, here.ours)
+    offered = keys.of(message, finding, here.ours)
     statement = trust.statement(message, here.policy.authserv_id)
-    return Reading(arrived, finding, message, asked, statement)
+    return Reading(arrived, finding, message, offered, statement)
 
 
 def unread(arrived: datetime, reason: str, outcome: Outcome = Outcome.MALFORMED) -> Reading:
@@ -110,19 +110,21 @@ def unread(arrived: datetime, reason: str, outcome: Outcome = Outcome.MALFORMED)
     return Reading(arrived, classify.Malformed(reason), outcome=outcome)
 
 
-def judge(reading: Reading, found: facts.Found, here: Installation) -> Judgement:
-    """What a message means and does. `found`: what the store knows under `reading.asked`."""
-    rows = tuple(row.as_of(reading.arrived) for row in found.rows)
-    found = replace(found, rows=rows, statement=reading.statement)
-    meaning = _meaning(reading, found, here)
-    answers = tuple(_unless_repeated(one, reading, found) for one in meaning.answers)
-    told, rules = reply.foretell(answers), meaning.rules
+def judge(reading: Reading, lookup: facts.Lookup, here: Installation) -> Judgement:
+    """What a message means and does. `lookup`: what the store knows under `reading.asked`."""
+    rows = tuple(row.as_of(reading.arrived) for row in lookup.rows)
+    lookup = replace(lookup, rows=rows, statement=reading.statement)
+    meaning = _meaning(reading, lookup, here)
+    answers = tuple(_unless_repeated(answer, reading, lookup) for answer in meaning.answers)
+    told = reply.foretell(answers)
+    rules = meaning.rules
     if answers == meaning.answers:
         anothers = _is_anothers(reading, meaning, here)
         return Judgement(meaning.outcome, meaning.reason, told, rules, meaning.invite, anothers)
-    first = interpret.chief(answers).conclusion
-    rules = first.rules if first.outcome is Outcome.DUPLICATE else rules
-    return Judgement(first.outcome, first.reason, told, rules, meaning.invite)
+    conclusion = interpret.chief(answers).conclusion
+    if conclusion.outcome is Outcome.DUPLICATE:
+        rules = conclusion.rules
+    return Judgement(conclusion.outcome, conclusion.reason, told, rules, meaning.invite)
 
 
 def after_joining(before: Judgement, after: Judgement) -> Judgement:
@@ -131,13 +133,13 @@ def after_joining(before: Judgement, after: Judgement) -> Judgement:
 
 
 def account_of(
-    reading: Reading, found: facts.Found, judgement: Judgement, policy: Policy
+    reading: Reading, lookup: facts.Lookup, judgement: Judgement, policy: Policy
 ) -> tuple[facts.Rule, ...]:
-    """The rules in order, from the first look at the message: for whoever asks why."""
+    """The rules in order, from the first look at the message, for a person who asks why."""
     if reading.message is None:
         return judgement.rules
-    found = replace(found, statement=reading.statement)
-    steps = account.first_steps(reading.message, reading.finding, reading.asked, found, policy)
+    lookup = replace(lookup, statement=reading.statement)
+    steps = account.first_steps(reading.message, reading.finding, reading.asked, lookup, policy)
     return (*steps, *judgement.rules)
 
 
@@ -149,17 +151,18 @@ def waits(judgement: Judgement, policy: Policy) -> bool:
     return judgement.outcome in REVIEW and not refused
 
 
-def _meaning(reading: Reading, found: facts.Found, here: Installation) -> interpret.Meaning:
+def _meaning(reading: Reading, lookup: facts.Lookup, here: Installation) -> interpret.Meaning:
     if reading.message is None:
         assert isinstance(reading.finding, classify.Malformed)
-        outcome, reason = reading.outcome or Outcome.MALFORMED, reading.finding.reason
+        outcome = reading.outcome or Outcome.MALFORMED
+        reason = reading.finding.reason
         return interpret.Meaning(outcome, reason, (), (facts.Rule(outcome.value, reason),))
-    if any(_counts(one.outcome, one.arrived, reading.arrived) for one in found.copies):
+    if any(_counts(copy.outcome, copy.arrived, reading.arrived) for copy in lookup.copies):
         reason = "the very same message had its effect before"
         rule = facts.Rule("same_bytes", reason)
         return interpret.Meaning(Outcome.DUPLICATE, reason, (), (rule,))
     context = interpret.Context(here.ours, here.policy, reading.arrived, here.secret, reading.named)
-    return interpret.interpret(reading.message, reading.finding, reading.asked, found, context)
+    return interpret.interpret(reading.message, reading.finding, reading.asked, lookup, context)
 
 
 def _is_anothers(reading: Reading, meaning: interpret.Meaning, here: Installation) -> bool:
@@ -177,11 +180,11 @@ def _counts(outcome: Outcome, earlier: datetime, arrived: datetime) -> bool:
     return outcome is not Outcome.REFRESHED or earlier > arrived - REQUEST_COUNTS
 
 
-def _unless_repeated(answer: facts.Answer, reading: Reading, found: facts.Found) -> facts.Answer:
-    """The same answer seen as a repeat, if this row had this message, or this very object,
-    before. The parts of a message judged anew that had their effect wait no longer.
+def _unless_repeated(answer: facts.Answer, reading: Reading, lookup: facts.Lookup) -> facts.Answer:
+    """The answer as a repeat, if this row had this message, or this same object, before. The parts
+    of a message judged anew that had their effect wait no longer.
     """
-    repeated = _repeated(answer, reading, found)
+    repeated = _repeated(answer, reading, lookup)
     if not repeated:
         return answer
     rule = facts.Rule("repeat", f"the same {repeated} had its effect on this row before")
@@ -198,30 +201,36 @@ def _unless_repeated(answer: facts.Answer, reading: Reading, found: facts.Found)
     return replace(answer, conclusion=conclusion)
 
 
-def _repeated(answer: facts.Answer, reading: Reading, found: facts.Found) -> str:
+def _repeated(answer: facts.Answer, reading: Reading, lookup: facts.Lookup) -> str:
     """What makes an answer a repeat for its row: "message", "Message-ID", "object" or ""."""
     row, conclusion = answer.row, answer.conclusion
     if row is None:
         return ""
-    traces = [one for one in found.traces if one.participant == row.participant]
-    own = [one for one in traces if one.message == reading.number]
-    if any(one.instance == answer.date for one in own):
+    traces = [trace for trace in lookup.traces if trace.participant == row.participant]
+    own = [trace for trace in traces if trace.message == reading.number]
+    if any(trace.instance == answer.date for trace in own):
         return "message"
     if conclusion.outcome not in EFFECTIVE:
         return ""
-    return _by_others([one for one in traces if one not in own], conclusion, reading)
+    of_others = [trace for trace in traces if trace not in own]
+    return _by_others(of_others, conclusion, reading)
 
 
 def _by_others(traces: list[facts.Trace], conclusion: facts.Conclusion, reading: Reading) -> str:
     """What makes it a repeat of other messages: "Message-ID", "object" or ""."""
-    asked = reading.asked
-    alike = [one for one in traces if one.object == asked.object]
+    own = reading.asked
+    same_object = [trace for trace in traces if trace.object == own.object]
     if conclusion.outcome is Outcome.REFRESHED:
-        alike = [one for one in alike if _counts(Outcome.REFRESHED, one.arrived, reading.arrived)]
+        same_object = [
+            trace
+            for trace in same_object
+            if _counts(Outcome.REFRESHED, trace.arrived, reading.arrived)
+        ]
     # A Message-ID is anybody's to write, and some programs use one twice: with another calendar
     # object it is another answer.
-    if asked.message_id and any(one.message_id == asked.message_id for one in alike):
+    message_ids = {trace.message_id for trace in same_object}
+    if own.message_id and own.message_id in message_ids:
         return "Message-ID"
     # The same object may count again if its DTSTAMP tells nothing: accept, decline, accept.
-    counts_again = not asked.object or conclusion.outcome is Outcome.APPLIED
-    return "object" if alike and not counts_again else ""
+    counts_again = not own.object or conclusion.outcome is Outcome.APPLIED
+    return "object" if same_object and not counts_again else ""

@@ -33,7 +33,7 @@ def of(message: parse.Message, finding: classify.Finding, ours: classify.Ours) -
         message_id=message.message_id,
         object=answer.fingerprint if answer is not None else "",
         digest=message.digest,
-        dates=any(one.recurrence_id is not None for one in components),
+        dates=any(component.recurrence_id is not None for component in components),
     )
     return replace(
         own,
@@ -47,12 +47,12 @@ def of(message: parse.Message, finding: classify.Finding, ours: classify.Ours) -
 
 def _first_of(values: Iterable[str], most: int) -> tuple[str, ...]:
     """The first so many of them, each once."""
-    return tuple(dict.fromkeys(one for one in values if one))[:most]
+    return tuple(dict.fromkeys(value for value in values if value))[:most]
 
 
-def _subaddresses(named: Sequence[str], ours: classify.Ours) -> list[address.Subaddress]:
+def _subaddresses(emails: Sequence[str], ours: classify.Ours) -> list[address.Subaddress]:
     """Those of our own mailboxes."""
-    split = [address.split_subaddress(one, ours.mailboxes) for one in named]
+    split = [address.split_subaddress(email, ours.mailboxes) for email in emails]
     return [sub for sub in split if sub is not None]
 
 
@@ -62,18 +62,18 @@ def _named_addresses(
     report: classify.Finding | None,
 ) -> list[str]:
     """Addresses that may be ours, with the token of an invitation, the best first."""
-    named = [*message.recipients, *(one.organizer for one in components)]
+    emails = [*message.recipients, *(component.organizer for component in components)]
     if isinstance(report, classify.Bounce):
-        named += report.organizers
+        emails += report.organizers
     if isinstance(report, classify.Bounce | classify.Receipt):
-        named += _returned(message)
-    return named
+        emails += _returned(message)
+    return emails
 
 
 def _uids(finding: classify.Finding, report: classify.Finding | None) -> list[str]:
     uids = list[str]()
     if isinstance(finding, classify.Answer):
-        uids += [one.uid for one in finding.components]
+        uids += [component.uid for component in finding.components]
     elif isinstance(finding, classify.NotAnAnswer):
         uids += finding.uids
     if isinstance(report, classify.Bounce):
@@ -88,9 +88,9 @@ def _people(
 ) -> list[str]:
     """Who may have answered, and whom a report is about."""
     people = list(message.senders)
-    people += [attendee.address for one in components for attendee in one.attendees]
+    people += [attendee.address for component in components for attendee in component.attendees]
     if isinstance(report, classify.Bounce):
-        people += [one for part in report.reports for one in part.recipients]
+        people += [recipient for part in report.reports for recipient in part.recipients]
     return people
 
 

@@ -25,8 +25,8 @@ def instance(
     edition: Edition, when: read.When, offsets: Offsets, start: read.When | None = None
 ) -> Moment | None:
     """The instance that a RECURRENCE-ID names, or None. A cancelled date (EXDATE) counts: it was
-    real when he was asked. `start`: the DTSTART beside it, which helps where a day was written as
-    an instant.
+    real when the invitee was asked. `start`: the DTSTART beside it, which helps where a day was
+    written as an instant.
     """
     if (edition.recurrence is None and edition.recurrence_id is None) or edition.start is None:
         return None
@@ -36,11 +36,13 @@ def instance(
             days.insert(0, start.day)
         return next((day for day in days if _is_real(edition, day)), None)
     if when.form is read.Form.DATE:
-        found = {*_ruled_on(edition, when.day), *_excluded_on(edition, when.day)}
+        instances = {*_ruled_on(edition, when.day), *_excluded_on(edition, when.day)}
     else:
-        readings = [_meant(edition, one) for one in instants(when, edition.timezone, offsets)]
-        found = {one for one in readings if _is_real(edition, one)}
-    return found.pop() if len(found) == 1 else None
+        readings = [
+            _meant(edition, instant) for instant in instants(when, edition.timezone, offsets)
+        ]
+        instances = {reading for reading in readings if _is_real(edition, reading)}
+    return instances.pop() if len(instances) == 1 else None
 
 
 def fits(edition: Edition, when: read.When | None, moment: Moment | None, offsets: Offsets) -> bool:
@@ -55,8 +57,8 @@ def fits(edition: Edition, when: read.When | None, moment: Moment | None, offset
 
 
 def first_reading(when: read.When | None, zone: str, offsets: Offsets) -> Moment | None:
-    """The likeliest meaning of a time that is only shown to people (a proposal):
-    a UTC instant or a day.
+    """The likeliest meaning of a time that is only shown to people (a proposal): a UTC instant or a
+    day.
     """
     if when is None or when.form is read.Form.DATE:
         return when.day if when else None
@@ -64,21 +66,23 @@ def first_reading(when: read.When | None, zone: str, offsets: Offsets) -> Moment
 
 
 def instants(when: read.When, zone: str, offsets: Offsets) -> Iterator[datetime]:
-    """The readings of a time, likeliest first.
-    A zone that has a name of its own has one reading only.
+    """The readings of a time, likeliest first. A zone that has a name of its own has one reading
+    only.
     """
     clock = when.clock
     if clock is None:
         return
     if when.form is read.Form.UTC:
         yield clock.replace(tzinfo=UTC)
-    elif when.form is read.Form.ZONED and (named := zonenames.find(when.tzid)) is not None:
-        yield from _at(clock, named)
-    else:
-        if when.form is read.Form.ZONED:
-            for offset in offsets.get(when.tzid, ()):
-                yield from _minus(clock, offset)
-        yield from _at(clock, ZoneInfo(zone))
+        return
+    if when.form is read.Form.ZONED:
+        zone_of_name = zonenames.find(when.tzid)
+        if zone_of_name is not None:
+            yield from _at(clock, zone_of_name)
+            return
+        for offset in offsets.get(when.tzid, ()):
+            yield from _minus(clock, offset)
+    yield from _at(clock, ZoneInfo(zone))
 
 
 def _at(clock: datetime, zone: ZoneInfo) -> Iterator[datetime]:
@@ -114,13 +118,13 @@ def _midnights(clock: datetime) -> list[date]:
     """
     day = clock.date()
     since = clock - datetime.combine(day, time())
-    here = [day] if since <= WEST else []
+    same_day = [day] if since <= WEST else []
     next_day = [day + DAY] if since >= DAY - EAST and day < date.max else []
-    return [*here, *next_day] if since < NOON else [*next_day, *here]
+    return [*same_day, *next_day] if since < NOON else [*next_day, *same_day]
 
 
 def _meant(edition: Edition, name: Moment) -> Moment:
-    """The date that calendars call so: one of a list has the name that the covering rule gives
+    """The date that calendars call so: a date of a list has the name that the covering rule gives
     it.
     """
     if edition.recurrence is None or edition.recurrence.rrule or not isinstance(name, datetime):
@@ -129,7 +133,7 @@ def _meant(edition: Edition, name: Moment) -> Moment:
     if name in _ruled_on(edition, day) and editions.takes_place(edition, name):
         return name  # of two on one day each has its own
     on_day = (*_ruled_on(edition, day), *_excluded_on(edition, day))
-    return next((one for one in on_day if covering.named(edition, one) == name), name)
+    return next((date for date in on_day if covering.named(edition, date) == name), name)
 
 
 def _is_real(edition: Edition, moment: Moment) -> bool:
@@ -149,9 +153,9 @@ def _ruled_on(edition: Edition, day: date) -> Iterator[Moment]:
 def _excluded_on(edition: Edition, day: date) -> Iterator[Moment]:
     zone = ZoneInfo(edition.timezone)
     return (
-        one
-        for one in editions.named_dates(edition)
-        if isinstance(one, datetime)
-        and one.astimezone(zone).date() == day
-        and not editions.takes_place(edition, one)
+        date
+        for date in editions.named_dates(edition)
+        if isinstance(date, datetime)
+        and date.astimezone(zone).date() == day
+        and not editions.takes_place(edition, date)
     )

@@ -1,4 +1,4 @@
-"""What somebody says on the public answer page, as one pure function.
+"""What an invitee says on the public answer page, as one pure function.
 
 It is decided like an answer by link: for the row whose page it is, of the SEQUENCE that the page
 showed, in the order of arrival (itip.md §5). Another time beside an answer is kept with it; alone
@@ -14,8 +14,8 @@ from gateway.model import Channel, Moment, Outcome, Reply
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """`reply` None: no answer. `start` None: no other time is wished; `end` None: as long as it
-    is. `sequence`: that of what the page showed.
+    """`reply` None: no answer. `start` None: no other time is wished; `end` None: as long as now.
+    `sequence`: that of what the page showed.
     """
 
     reply: Reply | None
@@ -57,8 +57,8 @@ def _conclusion(
 
 
 def _no_earlier(row: facts.Row, instance: Moment | None, now: datetime) -> datetime:
-    """Whoever answers here sees what it is about: no answer that was applied before is newer,
-    whatever the clock of their mail program says.
+    """An invitee who answers here sees what it is about: no answer that was applied before is
+    newer, whatever the clock of their mail program says.
     """
     standing = reply.standing_of(row, instance)
-    return max([now, *(one for one in (standing.dtstamp, standing.arrived) if one is not None)])
+    return max(now, standing.dtstamp or now, standing.arrived or now)

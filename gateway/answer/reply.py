@@ -1,7 +1,7 @@
 """What one answer does to one row: the order of answers, dates of a series, closed doors (itip.md
 §4, §5; RFC 5546 §3.2.3).
 
-Whose row it is and whether he may speak for it has been decided before (`answer.correlate`).
+Whose row it is and who may speak for it has been decided before (`answer.correlate`).
 Everything here is a function of the row's facts, the answer and when it reached the mailbox, so the
 same answers end the same in any order of arrival.
 
@@ -21,13 +21,13 @@ from gateway.mail import address, quoting
 from gateway.model import Effect, Moment, Outcome, Reply, Role, Standing
 
 CLOCK_TOLERANCE = timedelta(minutes=10)
-"""How far a sender's DTSTAMP may lie behind its arrival;
-a later one is a wrong clock, which would win for ever.
+"""How far a sender's DTSTAMP may lie behind its arrival. A later DTSTAMP is of a wrong clock, which
+would win for ever.
 """
 
 SLOW = timedelta(days=1)
-"""How far behind a sender's clock is believed: one that is slow, or writes its own hours as those
-of UTC, is so every time, and his answers keep their order by it.
+"""How far behind a sender's clock is believed: a clock that is slow, or writes its own hours as
+those of UTC, is wrong every time, and the sender's answers keep their order by it.
 """
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """No answer is older: .NET's least time is of the year 1, Claws writes the year 0, a clock without
@@ -44,41 +44,42 @@ PARTSTATS = {
 
 
 def foretell(answers: Iterable[facts.Answer]) -> tuple[facts.Told, ...]:
-    """What the answers of a message do, in their order: each one to what those before it left."""
+    """What the answers of a message do, in their order: each to what the answers before it left."""
     standings = dict[int, dict[Moment | None, Standing]]()
-    made = list[facts.Told]()
+    consequences = list[facts.Told]()
     for answer in answers:
         row = answer.row
         if row is None or row.key is None:
-            made.append(facts.Told(answer))
+            consequences.append(facts.Told(answer))
             continue
-        known = standings.setdefault(row.participant, {None: row.standing})
+        standings_of_row = standings.setdefault(row.participant, {None: row.standing})
         for date, standing in row.date_standings.items():
-            known.setdefault(date, standing)
-        made.append(_foretold(answer, row, row.key, known))
-    return tuple(made)
+            standings_of_row.setdefault(date, standing)
+        consequences.append(_foretold(answer, row, row.key, standings_of_row))
+    return tuple(consequences)
 
 
 def _foretold(
-    answer: facts.Answer, row: facts.Row, key: str, known: dict[Moment | None, Standing]
+    answer: facts.Answer, row: facts.Row, key: str, standings: dict[Moment | None, Standing]
 ) -> facts.Told:
-    """One answer, after which `known` is what the row has."""
+    """One answer, after which `standings` is what the row has."""
     instance, effect = answer.conclusion.instance, answer.conclusion.effect
-    start = known.get(instance) or standing_of(row, instance)
+    before = standings.get(instance) or standing_of(row, instance)
     # A date that was not answered by itself has the status of the series.
-    shown = known.get(instance) or known[None]
-    before = after = status.code(row.role, shown)
-    known[instance] = start
+    shown = standings.get(instance) or standings[None]
+    code_before = code_after = status.code(row.role, shown)
+    after = before
     if effect is not None:
-        known[instance] = status.apply(start, effect)
-        after = status.code(row.role, known[instance])
-    changed = known[instance] if known[instance] != start else None
-    return facts.Told(answer, key, before.word, after.word, changed, after)
+        after = status.apply(before, effect)
+        code_after = status.code(row.role, after)
+    standings[instance] = after
+    changed = after if after != before else None
+    return facts.Told(answer, key, code_before.word, code_after.word, changed, code_after)
 
 
 def standing_of(row: facts.Row, instance: Moment | None) -> Standing:
-    """The row's own standing on the series or on one date; a date without one is open, and shares
-    the series' fate.
+    """The row's own standing on the series or on one date; a date without a standing is open, and
+    shares the series' fate.
     """
     if instance is None:
         return row.standing
@@ -88,18 +89,18 @@ def standing_of(row: facts.Row, instance: Moment | None) -> Standing:
 def decide_all(
     row: facts.Row, components: Sequence[read.Component], about: facts.Circumstances
 ) -> tuple[facts.Conclusion, ...]:
-    """A REPLY with its VEVENTs, series first, then dates (itip.md §4). What is good applies, the
-    rest is told beside it.
+    """A REPLY with its VEVENTs, series first, then dates (itip.md §4). What is good applies; what
+    is wrong with the rest is said beside it.
     """
     chosen = _one_each(row, components, about)
-    has_dates = any(one.recurrence_id_text for one in chosen)
-    made = list[facts.Conclusion]()
-    for component in sorted(chosen, key=lambda one: one.recurrence_id_text != ""):
+    has_dates = any(component.recurrence_id_text for component in chosen)
+    conclusions = list[facts.Conclusion]()
+    for component in sorted(chosen, key=lambda component: component.recurrence_id_text != ""):
         conclusion = decide(row, component, about, beside_dates=has_dates)
-        made.append(conclusion)
+        conclusions.append(conclusion)
         if conclusion.effect is not None:
             row = _after(row, conclusion.effect)
-    return tuple(made)
+    return tuple(conclusions)
 
 
 def decide(
@@ -119,65 +120,60 @@ def decide(
     attendee = attendee_of(row, component, about.senders)
     if attendee is None:
         listed = len(component.attendees)
-        return _told(
-            Outcome.MALFORMED,
-            "no ATTENDEE, so nothing says what he answers"
-            if not listed
-            else f"{listed} ATTENDEEs, none of them the invitee",
-        )
-    said = PARTSTATS.get(attendee.partstat)
-    if said is None:
-        return _told(
-            Outcome.MALFORMED,
-            f"PARTSTAT {attendee.partstat!r} is no answer"
-            if attendee.partstat
-            else "no PARTSTAT, so nothing says what he answers",
-        )
+        reason = "no ATTENDEE, so nothing says what he answers"
+        if listed:
+            reason = f"{listed} ATTENDEEs, none of them the invitee"
+        return _told(Outcome.MALFORMED, reason)
+    claimed = PARTSTATS.get(attendee.partstat)
+    if claimed is None:
+        reason = "no PARTSTAT, so nothing says what he answers"
+        if attendee.partstat:
+            reason = f"PARTSTAT {attendee.partstat!r} is no answer"
+        return _told(Outcome.MALFORMED, reason)
     comment = comment_of(component, attendee, about.remark)
     instance, trouble = answered.instance(row, component, about, beside_dates)
     if trouble is not None:
-        late = _late_anyway(row, component, said, about, trouble)
-        return replace(late or trouble, claimed=said, comment=comment)
+        late = _late_anyway(row, component, claimed, about, trouble)
+        return replace(late or trouble, claimed=claimed, comment=comment)
     proposal = _proposal(row, attendee.proposed, component, about, comment)
-    conclusion = _ordered(row, instance, said, component, about, comment)
-    if conclusion.outcome is Outcome.APPLIED and said is Reply.DELEGATED:
+    conclusion = _ordered(row, instance, claimed, component, about, comment)
+    if conclusion.outcome is Outcome.APPLIED and claimed is Reply.DELEGATED:
         conclusion = _delegated(row, component, attendee, about, conclusion)
-    return (
-        replace(conclusion, proposal=proposal)
-        if proposal is not None and conclusion.outcome is not Outcome.CLOSED
-        else conclusion
-    )
+    if proposal is not None and conclusion.outcome is not Outcome.CLOSED:
+        return replace(conclusion, proposal=proposal)
+    return conclusion
 
 
 def _late_anyway(
     row: facts.Row,
     component: read.Component,
-    said: Reply,
+    claimed: Reply,
     about: facts.Circumstances,
     trouble: facts.Conclusion,
 ) -> facts.Conclusion | None:
-    """Closed or old, where that is so whatever an answer without RECURRENCE-ID is about: then there
+    """Closed or old, where an answer without RECURRENCE-ID is that whatever it is about: then there
     is nothing to ask a person.
     """
     if trouble.outcome is not Outcome.HELD or component.recurrence_id_text:
         return None
     decisions = [
-        _ordered(row, instance, said, component, about, "") for instance in answered.may_mean(row)
+        _ordered(row, instance, claimed, component, about, "")
+        for instance in answered.may_mean(row)
     ]
     too_late = {Outcome.CLOSED, Outcome.OLD_ANSWER}
-    return decisions[0] if all(one.outcome in too_late for one in decisions) else None
+    return decisions[0] if all(conclusion.outcome in too_late for conclusion in decisions) else None
 
 
 def decide_counter(
     row: facts.Row, components: Sequence[read.Component], about: facts.Circumstances
 ) -> tuple[facts.Conclusion, ...]:
     """A COUNTER: another time is asked for. `seen`; a standing yes or no stays (domain.md §4)."""
-    made = list[facts.Conclusion]()
+    conclusions = list[facts.Conclusion]()
     for component in _one_each(row, components, about):
         attendee = attendee_of(row, component, about.senders) or read.Attendee("")
         comment = comment_of(component, attendee, about.remark)
         if component.kind != "VEVENT" or component.dtstart is None:
-            made.append(
+            conclusions.append(
                 _told(Outcome.MALFORMED, "a counter-proposal without a time", comment=comment)
             )
             continue
@@ -185,13 +181,13 @@ def decide_counter(
         if trouble is None:
             trouble = _closed(row, instance, about.arrived)
         if trouble is not None:
-            made.append(replace(trouble, comment=comment))
+            conclusions.append(replace(trouble, comment=comment))
             continue
         proposal = _proposal(row, component.dtstart, component, about, comment)
         if proposal is not None:
             proposal = replace(proposal, location=component.location)
-        made.append(_asks(row, instance, component, about, comment, proposal))
-    return tuple(made)
+        conclusions.append(_asks(row, instance, component, about, comment, proposal))
+    return tuple(conclusions)
 
 
 def _asks(
@@ -202,8 +198,8 @@ def _asks(
     comment: str,
     proposal: facts.Proposal | None,
 ) -> facts.Conclusion:
-    """A wish is kept whatever it answers (P4), but one from before the last move does not show that
-    the move was seen.
+    """A wish is kept whatever it answers (P4), but a wish from before the last move does not show
+    that the move was seen.
     """
     rules = [
         facts.Rule("counter", "COUNTER asks for another time; the time of the follow-up stays (P4)")
@@ -233,12 +229,12 @@ def _asks(
 def decide_refresh(
     row: facts.Row, components: Sequence[read.Component], about: facts.Circumstances
 ) -> facts.Conclusion:
-    """A REFRESH: the current REQUEST is due again (the store limits how often), of the date that it
-    names where each date is an invitation by itself.
+    """A REFRESH: the current REQUEST is due again (the store limits how often). Where each date is
+    an invitation by itself, it is the REQUEST of the date that the REFRESH names.
     """
     closed = _closed(row, None, about.arrived)
-    named = (answered.named(row.current, one, about) for one in components if row.apart)
-    instance = next(named, None)
+    dates = (answered.named(row.current, component, about) for component in components if row.apart)
+    instance = next(dates, None)
     rule = facts.Rule("refresh", "REFRESH asks for the current invitation; no status changes")
     return closed or facts.Conclusion(
         Outcome.REFRESHED,
@@ -251,20 +247,20 @@ def decide_refresh(
 
 def decide_direct(
     row: facts.Row,
-    said: Reply,
+    claimed: Reply,
     instance: Moment | None,
     sequence: int,
     about: facts.Circumstances,
     comment: str = "",
 ) -> facts.Conclusion:
-    """An answer by mail link or answer page:
-    like a REPLY of that SEQUENCE and instance, ordered by its arrival.
+    """An answer by mail link or answer page: like a REPLY of that SEQUENCE and instance, ordered by
+    its arrival.
     """
     instance, trouble = _of_own_row(row, instance)
     if trouble is not None:
-        return replace(trouble, claimed=said, comment=comment)
+        return replace(trouble, claimed=claimed, comment=comment)
     component = read.Component("VEVENT", row.uid, sequence=sequence)
-    return _ordered(row, instance, said, component, about, comment)
+    return _ordered(row, instance, claimed, component, about, comment)
 
 
 def decide_wish(
@@ -301,7 +297,7 @@ def _of_own_row(
 ) -> tuple[Moment | None, facts.Conclusion | None]:
     """The date that a link speaks of, as the row has it, or what is wrong with it."""
     if row.current.recurrence_id is not None and instance == row.current.recurrence_id:
-        return None, None  # the answer to his one date is that of his row
+        return None, None  # the answer to a single date is that of its row
     is_date = instance is None or answered.is_date(row.current, instance)
     if row.current.recurrence_id is None and is_date:
         return instance, None
@@ -317,8 +313,8 @@ def decide_seen(
     row: facts.Row, message_ids: Iterable[str], about: facts.Circumstances
 ) -> facts.Conclusion:
     """A read receipt. It counts for the latest letter of its row only (itip.md §2)."""
-    named = set(message_ids) & row.message_ids
-    if named and row.latest_message_id and row.latest_message_id not in named:
+    letters = set(message_ids) & row.message_ids
+    if letters and row.latest_message_id and row.latest_message_id not in letters:
         return _told(Outcome.UNCHANGED, "a read receipt for a letter that a newer one has replaced")
     closed = _closed(row, None, about.arrived)
     rule = facts.Rule("receipt", "a read receipt says that the letter was displayed (RFC 8098)")
@@ -330,13 +326,13 @@ def decide_seen(
 def attendee_of(
     row: facts.Row, component: read.Component, senders: Sequence[str]
 ) -> read.Attendee | None:
-    """The ATTENDEE line that is the invitee's own;
-    never somebody else's (RFC 5546 §3.2.3 wants exactly one).
+    """The ATTENDEE line that is the invitee's own, never another person's (RFC 5546 §3.2.3 wants
+    exactly one line).
     """
     own = {row.address, *row.known}
-    for wanted in (own, senders):
+    for addresses in (own, senders):
         for attendee in component.attendees:
-            if address.among(attendee.address, wanted):
+            if address.among(attendee.address, addresses):
                 return attendee
     # One line alone speaks of the invitee: under an alias that we do not know, or without any
     # address (Gnus).
@@ -346,32 +342,34 @@ def attendee_of(
 def comment_of(component: read.Component, attendee: read.Attendee, remark: str = "") -> str:
     """The invitee's reason: the first of the places where clients put it that says anything."""
     places = ("\n".join(component.comments), attendee.comment, component.private_comment, remark)
-    words = (quoting.visible(place).strip() for place in places)
-    return next((one for one in words if one), "")
+    comments = (quoting.visible(place).strip() for place in places)
+    return next((comment for comment in comments if comment), "")
 
 
 def _one_each(
     row: facts.Row, components: Sequence[read.Component], about: facts.Circumstances
 ) -> list[read.Component]:
-    """One component per date. Of two for the same (Google's attachment names another guest) the one
-    that names him counts.
+    """One component per date. Of two for the same date (Google's attachment names another guest)
+    the one that names the invitee counts.
     """
     own = {row.address, *row.known, *about.senders}
     chosen = dict[str, read.Component]()
     for component in components:
-        known = chosen.get(component.recurrence_id_text)
-        names_him = any(address.among(one.address, own) for one in component.attendees)
-        if known is None or (
-            names_him and not any(address.among(one.address, own) for one in known.attendees)
-        ):
+        before = chosen.get(component.recurrence_id_text)
+        if before is None or (_names(component, own) and not _names(before, own)):
             chosen[component.recurrence_id_text] = component
     return list(chosen.values())
+
+
+def _names(component: read.Component, addresses: Iterable[str]) -> bool:
+    """Whether one of the ATTENDEE lines has one of these addresses."""
+    return any(address.among(attendee.address, addresses) for attendee in component.attendees)
 
 
 def _ordered(
     row: facts.Row,
     instance: Moment | None,
-    said: Reply,
+    claimed: Reply,
     component: read.Component,
     about: facts.Circumstances,
     comment: str,
@@ -379,17 +377,19 @@ def _ordered(
     """Closed, old, overtaken, repeated or applied (itip.md §5, Order)."""
     closed = _closed(row, instance, about.arrived)
     if closed is not None:
-        return replace(closed, claimed=said, comment=comment)
-    sent = answered.sent_to(row)
-    top, significant = editions.sequence(sent, instance)
-    start = answered.start(sent, instance)
-    if said is Reply.NEEDS_ACTION:
+        return replace(closed, claimed=claimed, comment=comment)
+    edition = answered.sent_to(row)
+    top, significant = editions.sequence(edition, instance)
+    start = answered.start(edition, instance)
+    if claimed is Reply.NEEDS_ACTION:
         return _undecided(row, instance, component, start, about, comment)
     sequence = component.sequence
     if sequence is None:
         # RFC 5546 §2.1.4: missing is 0. mutt-ical never writes it, so where 0 would be old the
         # current start shows what was meant.
-        is_current = significant > 0 and moments.fits(sent, component.dtstart, start, about.offsets)
+        is_current = significant > 0 and moments.fits(
+            edition, component.dtstart, start, about.offsets
+        )
         sequence = top if is_current else 0
     if sequence < significant:
         rule = facts.Rule(
@@ -402,16 +402,16 @@ def _ordered(
             "answered the old time",
             (rule,),
             instance,
-            claimed=said,
+            claimed=claimed,
             comment=comment,
             ask_again=not about.automatic,
-            deferred=_deferred(row, instance, said, component, about, comment),
+            deferred=_deferred(row, instance, claimed, component, about, comment),
         )
     stamp, source = _stamp(row, component.dtstamp, about.arrived)
     effect = Effect(
         row.participant,
         instance,
-        said,
+        claimed,
         comment,
         min(sequence, top),
         stamp,
@@ -425,23 +425,25 @@ def _ordered(
 def _deferred(
     row: facts.Row,
     instance: Moment | None,
-    said: Reply,
+    claimed: Reply,
     component: read.Component,
     about: facts.Circumstances,
     comment: str,
 ) -> Effect | None:
-    """What an answer does to what he holds, while a move of it waits and may still be undone."""
+    """What an answer does to what the invitee holds, while a move of it waits and may still be
+    undone.
+    """
     if row.held is None or row.held is row.sent or instance is not None:
         return None
     top, significant = editions.sequence(row.held, None)
     sequence = component.sequence or 0
-    if sequence < significant or said is Reply.DELEGATED:
+    if sequence < significant or claimed is Reply.DELEGATED:
         return None
     stamp, _ = _stamp(row, component.dtstamp, about.arrived)
     return Effect(
         row.participant,
         None,
-        said,
+        claimed,
         comment,
         min(sequence, top),
         stamp,
@@ -456,7 +458,9 @@ def _compared(standing: Standing, effect: Effect, source: facts.Rule) -> facts.C
     arrival (RFC 5546 §2.1.5).
     """
 
-    def told(outcome: Outcome, reason: str, rule: facts.Rule, effective: bool) -> facts.Conclusion:
+    def concluded(
+        outcome: Outcome, reason: str, rule: facts.Rule, effective: bool
+    ) -> facts.Conclusion:
         return facts.Conclusion(
             outcome,
             reason,
@@ -469,33 +473,32 @@ def _compared(standing: Standing, effect: Effect, source: facts.Rule) -> facts.C
 
     same = (standing.reply, standing.comment) == (effect.reply, effect.comment)
     if standing.sequence is not None and standing.dtstamp is not None:
-        key, known = (effect.sequence, effect.dtstamp), (standing.sequence, standing.dtstamp)
-        known_arrival = standing.arrived or standing.dtstamp
-        if key < known or (key == known and effect.arrived < known_arrival):
+        key = (effect.sequence, effect.dtstamp)
+        last = (standing.sequence, standing.dtstamp)
+        last_arrival = standing.arrived or standing.dtstamp
+        if key < last or (key == last and effect.arrived < last_arrival):
             rule = facts.Rule(
-                "overtaken", f"{_key(key)} is older than the answer applied last, {_key(known)}"
+                "overtaken", f"{_key(key)} is older than the answer applied last, {_key(last)}"
             )
-            return told(
-                Outcome.OLD_ANSWER, "a later answer is already recorded", rule, effective=False
-            )
-        if key == known and same:
+            reason = "a later answer is already recorded"
+            return concluded(Outcome.OLD_ANSWER, reason, rule, effective=False)
+        if key == last and same:
             rule = facts.Rule(
                 "same_key", f"{_key(key)} with the same words has been applied already"
             )
-            # Its arrival counts all the same: another answer of this very key may have come between
-            # the two.
-            return told(Outcome.DUPLICATE, "the same answer again", rule, effective=True)
+            # Its arrival counts, too: another answer of this key may have come between the two.
+            return concluded(Outcome.DUPLICATE, "the same answer again", rule, effective=True)
         rule = facts.Rule(
-            "newer", f"{_key(key)} is newer than the answer applied last, {_key(known)} (P8)"
+            "newer", f"{_key(key)} is newer than the answer applied last, {_key(last)} (P8)"
         )
     else:
         rule = facts.Rule(
             "first", f"the first answer of this row, {_key((effect.sequence, effect.dtstamp))}"
         )
     if same and standing.seen:
-        return told(Outcome.UNCHANGED, "the same answer as before", rule, effective=True)
+        return concluded(Outcome.UNCHANGED, "the same answer as before", rule, effective=True)
     word = effect.reply.value if effect.reply is not None else ""
-    return told(Outcome.APPLIED, word, rule, effective=True)
+    return concluded(Outcome.APPLIED, word, rule, effective=True)
 
 
 def _undecided(
@@ -506,19 +509,17 @@ def _undecided(
     about: facts.Circumstances,
     comment: str,
 ) -> facts.Conclusion:
-    """NEEDS-ACTION changes nothing;
-    with another DTSTART it is KMail's way to ask for another time.
+    """NEEDS-ACTION changes nothing; with another DTSTART it is KMail's way to ask for another
+    time.
     """
-    sent = answered.sent_to(row)
-    # KMail omits SEQUENCE at 0. From before the last move, the other start is only the old one:
-    # nobody wishes it back.
-    is_current = (component.sequence or 0) >= editions.sequence(sent, instance)[1]
-    if (
-        is_current
-        and component.dtstart is not None
-        and start is not None
-        and not moments.fits(sent, component.dtstart, start, about.offsets)
-    ):
+    edition = answered.sent_to(row)
+    _, significant = editions.sequence(edition, instance)
+    # KMail omits SEQUENCE at 0. In an answer from before the last move the other start is only the
+    # old start: nobody wishes it back.
+    is_current = (component.sequence or 0) >= significant
+    has_start = component.dtstart is not None and start is not None
+    same_start = moments.fits(edition, component.dtstart, start, about.offsets)
+    if is_current and has_start and not same_start:
         rule = facts.Rule(
             "reply_as_counter",
             "PARTSTAT=NEEDS-ACTION with another DTSTART: a proposal at most (KMail)",
@@ -548,40 +549,41 @@ def _closed(row: facts.Row, instance: Moment | None, arrived: datetime) -> facts
     """Cancelled, removed or over when the answer reached the mailbox: recorded, and nothing is
     resurrected (P10).
     """
-    reason = ""
-    if row.removed:
-        reason = "he is no longer a participant"
-    elif row.current.cancelled or row.standing.cancelled:
-        reason = "the follow-up is cancelled"
-    elif instance is not None and (
-        editions.is_cancelled(row.current, instance) or standing_of(row, instance).cancelled
-    ):
-        reason = "this date is cancelled"
-    elif row.role in (Role.OWNER, Role.RESOURCE):
-        reason = f"the row of the {row.role.value} is never asked"
-    else:
-        end = (
-            recurrence.last_end(row.current)
-            if instance is None
-            else recurrence.end_of(row.current, instance)
-        )
-        if end is not None and end <= arrived:
-            reason = "the follow-up is over" if instance is None else "this date is over"
+    reason = _closed_because(row, instance, arrived)
     if not reason:
         return None
-    return facts.Conclusion(
-        Outcome.CLOSED,
-        reason,
-        (facts.Rule("closed", f"{reason}: recorded, nothing changes"),),
-        instance,
-    )
+    rule = facts.Rule("closed", f"{reason}: recorded, nothing changes")
+    return facts.Conclusion(Outcome.CLOSED, reason, (rule,), instance)
+
+
+def _closed_because(row: facts.Row, instance: Moment | None, arrived: datetime) -> str:
+    """Why nothing can be answered any more; "" where it can."""
+    if row.removed:
+        return "he is no longer a participant"
+    if row.current.cancelled or row.standing.cancelled:
+        return "the follow-up is cancelled"
+    if instance is not None and _is_cancelled(row, instance):
+        return "this date is cancelled"
+    if row.role in (Role.OWNER, Role.RESOURCE):
+        return f"the row of the {row.role.value} is never asked"
+    if instance is None:
+        end = recurrence.last_end(row.current)
+        return "the follow-up is over" if end is not None and end <= arrived else ""
+    end = recurrence.end_of(row.current, instance)
+    return "this date is over" if end is not None and end <= arrived else ""
+
+
+def _is_cancelled(row: facts.Row, instance: Moment) -> bool:
+    """Whether a date was cancelled for everybody, or for this row."""
+    for_all = editions.is_cancelled(row.current, instance)
+    return for_all or standing_of(row, instance).cancelled
 
 
 def _stamp(
     row: facts.Row, dtstamp: datetime | None, arrived: datetime
 ) -> tuple[datetime, facts.Rule]:
-    """The time part of an answer's key.
-    Arrival stands in for a DTSTAMP that cannot be the sender's own.
+    """The time part of an answer's key. Arrival stands in for a DTSTAMP that cannot be the sender's
+    own.
     """
     if dtstamp is None:
         return arrived, facts.Rule(
@@ -629,17 +631,13 @@ def _proposal(
     begins = moments.first_reading(start, zone, about.offsets)
     if begins is None:
         return None
-    ends = (
-        moments.first_reading(component.dtend, zone, about.offsets)
-        if start == component.dtstart
-        else None
-    )
+    ends = None
+    if start == component.dtstart:
+        ends = moments.first_reading(component.dtend, zone, about.offsets)
     if ends is None and component.duration is not None:
         ends = begins + component.duration
-    sent = answered.sent_to(row)
-    return facts.Proposal(
-        begins, ends, comment, sequence=min(component.sequence or 0, sent.sequence)
-    )
+    sequence = min(component.sequence or 0, answered.sent_to(row).sequence)
+    return facts.Proposal(begins, ends, comment, sequence=sequence)
 
 
 def _delegated(
@@ -649,34 +647,38 @@ def _delegated(
     about: facts.Circumstances,
     conclusion: facts.Conclusion,
 ) -> facts.Conclusion:
-    """DELEGATED-TO, else whoever names him in DELEGATED-FROM (RFC 5546 §3.2.2.3). Never the
-    organizer, us, or himself.
+    """The invitee delegated to DELEGATED-TO, or without it to those who name the invitee in
+    DELEGATED-FROM (RFC 5546 §3.2.2.3). Never the organizer, us, or the invitee.
     """
     own = {row.address, *row.known}
-    named = attendee.delegated_to or tuple(
-        one.address
-        for one in component.attendees
-        if any(address.among(giver, own) for giver in one.delegated_from)
-    )
+    deputies = attendee.delegated_to or _deputies(component, own)
     refused = [
-        one
-        for one in named
-        if address.is_ours(one, about.mailboxes)
-        or address.same(one, component.organizer)
-        or address.among(one, own)
+        deputy
+        for deputy in deputies
+        if address.is_ours(deputy, about.mailboxes)
+        or address.same(deputy, component.organizer)
+        or address.among(deputy, own)
     ]
-    to = tuple(one for one in named if one not in refused)[:1]  # one per row (itip.md §4)
-    rule = facts.Rule(
-        "delegated",
-        f"delegated to {', '.join(named) or 'nobody named'}"
-        + (f"; {', '.join(refused)} cannot be invited" if refused else ""),
-    )
+    invited = tuple(deputy for deputy in deputies if deputy not in refused)
+    text = f"delegated to {', '.join(deputies) or 'nobody named'}"
+    if refused:
+        text += f"; {', '.join(refused)} cannot be invited"
+    rule = facts.Rule("delegated", text)
     return replace(
         conclusion,
         outcome=Outcome.DELEGATED,
         reason=rule.text,
         rules=(*conclusion.rules, rule),
-        delegates=to,
+        delegates=invited[:1],  # one per row (itip.md §4)
+    )
+
+
+def _deputies(component: read.Component, givers: Iterable[str]) -> tuple[str, ...]:
+    """Those of the ATTENDEEs whose DELEGATED-FROM names one of these addresses."""
+    return tuple(
+        attendee.address
+        for attendee in component.attendees
+        if any(address.among(giver, givers) for giver in attendee.delegated_from)
     )
 
 

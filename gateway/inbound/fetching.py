@@ -128,26 +128,24 @@ class Fetcher:
         failures = self._failures(uid)
         if failures >= 2 * TRIES:
             return _Part.NOTHING
-        return (
-            _Part.HEADER
-            if failures >= TRIES or item.size is None or item.size > self._max_bytes
-            else _Part.WHOLE
-        )
+        if failures >= TRIES or item.size is None or item.size > self._max_bytes:
+            return _Part.HEADER
+        return _Part.WHOLE
 
     def _group(
         self, uids: Sequence[int], items: dict[int, imap_syntax.Item]
     ) -> tuple[list[int], _Part]:
         """The first messages that can be fetched together, at most `max_bytes` of them."""
-        part, total, group = self._part(uids[0], items[uids[0]]), 0, [uids[0]]
+        first = uids[0]
+        part = self._part(first, items[first])
+        group, total = [first], 0
         for uid in uids:
             total += (items[uid].size or 0) if part is _Part.WHOLE else HEADER_BYTES
-            if uid == uids[0]:
+            if uid == first:
                 continue
-            if (
-                total > self._max_bytes
-                or self._part(uid, items[uid]) is not part
-                or {uid, uids[0]} & self._trouble.keys()
-            ):
+            other_part = self._part(uid, items[uid]) is not part
+            in_trouble = uid in self._trouble or first in self._trouble
+            if total > self._max_bytes or other_part or in_trouble:
                 break
             group.append(uid)
         return group, part
@@ -161,12 +159,12 @@ class Fetcher:
         with self._blaming(uids):
             items = await session.fetch(uids, MEASURES)
             missing = [uid for uid in uids if items.get(uid, UNTOLD).size is None]
-            there = await session.still_there(missing) if missing else set[int]()
-            for uid in sorted(there) if len(uids) > 1 else ():
+            present = await session.still_there(missing) if missing else set[int]()
+            for uid in sorted(present) if len(uids) > 1 else ():
                 items |= await session.fetch([uid], MEASURES)
             described = {uid for uid in uids if items.get(uid, UNTOLD).size is not None}
-            self._expect_some(described, there)
-        return {uid: items.get(uid, UNTOLD) for uid in uids if uid in described | there}
+            self._expect_some(described, present)
+        return {uid: items.get(uid, UNTOLD) for uid in uids if uid in described | present}
 
     async def _fetch(
         self,
@@ -179,19 +177,19 @@ class Fetcher:
         if part is _Part.NOTHING:
             return [self._fetched(session, uid, items[uid], part, b"") for uid in uids]
         with self._blaming(uids):
-            bodies, there = await self._bodies(session, uids, part, items)
-            withheld = there if part is _Part.WHOLE else set[int]()
+            bodies, present = await self._bodies(session, uids, part, items)
+            withheld = present if part is _Part.WHOLE else set[int]()
             headers = await self._alone(session, withheld, _Part.HEADER)
-            self._expect_some({*bodies, *headers}, there)
-        made = list[Fetched]()
-        for uid in [uid for uid in uids if uid in bodies or uid in there]:
+            self._expect_some({*bodies, *headers}, present)
+        messages = list[Fetched]()
+        for uid in [uid for uid in uids if uid in bodies or uid in present]:
             some = _Part.HEADER if uid in withheld else part
             raw = bodies.get(uid, headers.get(uid, b""))
-            one = self._fetched(session, uid, items[uid], some, raw)
+            message = self._fetched(session, uid, items[uid], some, raw)
             unmeasured = items[uid].size is None and not self._failures(uid)
-            made.append(replace(one, withheld=uid in withheld or unmeasured))
-        self._withheld |= {one.uid for one in made if one.withheld}
-        return made
+            messages.append(replace(message, withheld=uid in withheld or unmeasured))
+        self._withheld |= {message.uid for message in messages if message.withheld}
+        return messages
 
     async def _bodies(
         self,
@@ -203,22 +201,22 @@ class Fetcher:
         """What comes of these messages, and which of them are there and do not come whole. What did
         not come among others, or came short, is asked for once more, alone.
         """
-        found = await session.fetch(uids, part.value)
-        first = {uid: body for uid in uids if (body := found.get(uid, UNTOLD).body) is not None}
+        answer = await session.fetch(uids, part.value)
+        first = {uid: body for uid in uids if (body := answer.get(uid, UNTOLD).body) is not None}
         missing = [uid for uid in uids if uid not in first]
-        there = await session.still_there(missing) if missing else set[int]()
+        present = await session.still_there(missing) if missing else set[int]()
         if part is _Part.HEADER:
-            bodies = first | await self._alone(session, there if len(uids) > 1 else (), part)
-            return bodies, there - bodies.keys()
+            bodies = first | await self._alone(session, present if len(uids) > 1 else (), part)
+            return bodies, present - bodies.keys()
         short = {uid for uid in first if self._is_short(first[uid], items[uid])}
-        again = await self._alone(session, short | (there if len(uids) > 1 else set()), part)
+        again = await self._alone(session, short | (present if len(uids) > 1 else set()), part)
         whole = {
             uid: body
             for uid, body in again.items()
             if self._is_whole(first.get(uid), body, items[uid])
         }
         bodies = {uid: body for uid, body in first.items() if uid not in short} | whole
-        return bodies, (there | short) - bodies.keys()
+        return bodies, (present | short) - bodies.keys()
 
     async def _alone(
         self, session: imap.Session, uids: Iterable[int], part: _Part
@@ -234,7 +232,7 @@ class Fetcher:
         return bodies
 
     def _is_short(self, body: bytes, item: imap_syntax.Item) -> bool:
-        """Whether the server gave less than it told. Of one whose sizes are known to be inexact,
+        """Whether the server gave less than it announced. Where its sizes are known to be inexact,
         only what is visibly cut counts.
         """
         if item.size is None or len(body) >= item.size:
@@ -252,12 +250,12 @@ class Fetcher:
         self._inexact = self._inexact or (whole and first is not None)
         return whole
 
-    def _expect_some(self, delivered: set[int], there: set[int]) -> None:
+    def _expect_some(self, delivered: set[int], present: set[int]) -> None:
         """Raise `MailboxError` where the server delivered nothing of what is there: it may be its
         own trouble, so the next try is a while later. What has been tried often enough, or
         was withheld before, is handed over with what there is.
         """
-        first = min(there - self._withheld, default=0)
+        first = min(present - self._withheld, default=0)
         if first and not delivered and self._failures(first) < TRIES:
             self._blame([first])
             raise imap_wire.MailboxError(f"the server does not deliver message {first}")
@@ -316,11 +314,11 @@ async def ahead(
             await asyncio.wait({coming})
 
 
-def _arrival(told: datetime | None, raw: bytes, now: datetime) -> datetime:
+def _arrival(date_of_server: datetime | None, raw: bytes, now: datetime) -> datetime:
     """When a message reached the mailbox. What the server says is not believed where it lies in the
     future, else honest answers would be late ones; then its topmost Received header counts.
     """
-    if told is not None and told <= now:
-        return told
+    if date_of_server is not None and date_of_server <= now:
+        return date_of_server
     received = parse.received(raw)
     return received if received is not None and received <= now else now

@@ -79,21 +79,21 @@ class Session:
         self._ready: dict[str, str] = {}
         self._turn = asyncio.Lock()
 
-    async def ask(self, what: str, question: Coroutine[Any, Any, Any], *, hint: str = "") -> Any:
+    async def ask(self, command: str, question: Coroutine[Any, Any, Any], *, hint: str = "") -> Any:
         """Awaits an answer that may take `timeout_seconds` since the last byte. Raises
         `MailboxError` when the session is over; `hint`: what silence may mean. One question at a
-        time: who comes while another waits, waits for both.
+        time: a question that comes while another waits, waits for both.
         """
-        asked = False
+        was_asked = False
         try:
             async with self._turn:
-                asked = self.wire.ended is None
-                return await self._answer(what, question, hint)
+                was_asked = self.wire.ended is None
+                return await self._answer(command, question, hint)
         finally:
-            if not asked:
+            if not was_asked:
                 question.close()
 
-    async def _answer(self, what: str, question: Coroutine[Any, Any, Any], hint: str) -> Any:
+    async def _answer(self, command: str, question: Coroutine[Any, Any, Any], hint: str) -> Any:
         if self.wire.ended is not None:
             raise self.wire.ended
         loop = asyncio.get_running_loop()
@@ -106,7 +106,7 @@ class Session:
                 self.wire.alive = lambda: _prolong(deadline, min(latest, loop.time() + quiet))
                 await asyncio.wait({answer, over}, return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError:
-            self.wire.fail(MailboxError(f"no answer within {quiet:g} s to: {what}{hint}"))
+            self.wire.fail(MailboxError(f"no answer within {quiet:g} s to: {command}{hint}"))
         finally:
             self.wire.alive = None
             pending = [task for task in (answer, over) if task.cancel()]
@@ -118,11 +118,9 @@ class Session:
             return answer.result()
         except OSError:  # some errors of TLS are ValueErrors too
             raise
-        except (
-            aioimaplib.AioImapException,
-            ValueError,
-        ) as error:  # ValueError: NUL, CR or LF in a setting
-            raise MailboxError(f"{what}: {error}") from error
+        except (aioimaplib.AioImapException, ValueError) as error:
+            # ValueError: NUL, CR or LF in a setting.
+            raise MailboxError(f"{command}: {error}") from error
 
     async def open(
         self, password: str, context: ssl.SSLContext | None, tokens: accounts.Tokens | None
@@ -136,16 +134,15 @@ class Session:
         )
         if self.wire.state == aioimaplib.NONAUTH:
             await self._sign_in(password, tokens)
-        await self.ask(
-            "CAPABILITY", self.wire.capability()
-        )  # more may be offered after sign-in; a bracketed list is misread
+        # More may be offered after sign-in; a bracketed list is misread.
+        await self.ask("CAPABILITY", self.wire.capability())
         self.wire.capabilities = {capability.upper() for capability in self.wire.capabilities}
         await self._learn_layout()
         folder = self._layout.place(self.options.folder)
         selected = await self.ask("SELECT", self.wire.select(imap_syntax.mailbox(folder)))
         if selected.result != "OK":
-            said = _words(selected)
-            raise MailboxError(f"the folder {folder!r} (imap.folder) cannot be opened: {said}")
+            reason = _words(selected)
+            raise MailboxError(f"the folder {folder!r} (imap.folder) cannot be opened: {reason}")
         self.uidvalidity = imap_syntax.uidvalidity(selected.lines) or 0
         self.uidnext = imap_syntax.uidnext(selected.lines) or 0
 
@@ -205,11 +202,11 @@ class Session:
             )
         if answer.result == "OK":
             return
-        words = _without(_words(answer), password)
+        reason = _without(_words(answer), password)
         if _passing(answer):
-            raise MailboxError(f"sign-in is not possible now: {words}")
+            raise MailboxError(f"sign-in is not possible now: {reason}")
         host = f"{self.options.host}:{self.options.port}"
-        raise SignInRefused(health.refused_sign_in(self.options, "imap", host, words))
+        raise SignInRefused(health.refused_sign_in(self.options, "imap", host, reason))
 
     async def _show_token(self, tokens: accounts.Tokens) -> Any:
         """The server's answer to our token; where it refuses one that seemed good yet, to a new
@@ -230,16 +227,14 @@ class Session:
         return answer
 
     async def _learn_layout(self) -> None:
-        found: imap_syntax.Layout | None = None
+        layout: imap_syntax.Layout | None = None
         if "NAMESPACE" in self.wire.capabilities:
-            found = imap_syntax.namespace(
-                (await self.ask("NAMESPACE", self.wire.namespace())).lines
-            )
-        if found is None:
-            found = imap_syntax.delimiter(
-                (await self.ask("LIST", self.wire.simple_command("LIST", '""', '""'))).lines
-            )
-        self._layout = found or imap_syntax.Layout()
+            answer = await self.ask("NAMESPACE", self.wire.namespace())
+            layout = imap_syntax.namespace(answer.lines)
+        if layout is None:
+            answer = await self.ask("LIST", self.wire.simple_command("LIST", '""', '""'))
+            layout = imap_syntax.delimiter(answer.lines)
+        self._layout = layout or imap_syntax.Layout()
 
     async def close(self) -> None:
         """Leaves politely if the session still stands; a goodbye that is not answered changes
@@ -255,20 +250,22 @@ class Session:
 
     async def search(self, after: int) -> list[int]:
         """UIDs above `after`, ascending."""
-        # before the question: what is announced from now on may be missing in the answer
+        # Before the question: what is announced from now on may be missing in the answer.
         self.wire.news.clear()
+        criterion = f"UID {after + 1}:*"
         answer = await self.ask(
-            "UID SEARCH", self.wire.search(f"UID {after + 1}:*", by_uid=True, charset=None)
+            "UID SEARCH", self.wire.search(criterion, by_uid=True, charset=None)
         )
         _expect(answer, "UID SEARCH")
-        return [
-            uid for uid in imap_syntax.numbers(answer.lines) if uid > after
-        ]  # n:* always names the last message too
+        # n:* always names the last message, too.
+        return [uid for uid in imap_syntax.numbers(answer.lines) if uid > after]
 
     async def older(self, day: date) -> list[int]:
         """UIDs of what reached the mailbox before that day, by the server's own calendar."""
-        asked = f"BEFORE {imap_syntax.day(day)}"
-        answer = await self.ask("UID SEARCH", self.wire.search(asked, by_uid=True, charset=None))
+        criterion = f"BEFORE {imap_syntax.day(day)}"
+        answer = await self.ask(
+            "UID SEARCH", self.wire.search(criterion, by_uid=True, charset=None)
+        )
         _expect(answer, "UID SEARCH")
         return imap_syntax.numbers(answer.lines)
 
@@ -277,8 +274,10 @@ class Session:
         removed.
         """
         await self.ask("NOOP", self.wire.simple_command("NOOP"))
-        asked = f"UID {imap_syntax.message_set(uids)}"
-        answer = await self.ask("UID SEARCH", self.wire.search(asked, by_uid=True, charset=None))
+        criterion = f"UID {imap_syntax.message_set(uids)}"
+        answer = await self.ask(
+            "UID SEARCH", self.wire.search(criterion, by_uid=True, charset=None)
+        )
         _expect(answer, "UID SEARCH")
         return set(imap_syntax.numbers(answer.lines))
 
@@ -290,26 +289,29 @@ class Session:
             "UID FETCH",
             self.wire.fetch(imap_syntax.message_set(uids), f"({attributes})", by_uid=True),
         )
-        wanted = set(uids)
-        return {uid: item for uid, item in imap_syntax.items(answer.lines).items() if uid in wanted}
+        asked_for = set(uids)
+        return {
+            uid: item for uid, item in imap_syntax.items(answer.lines).items() if uid in asked_for
+        }
 
     async def move(self, uids: Sequence[int], name: str) -> str:
         """Moves messages into a folder of ours, created when it is missing. Returns the server's
         words if it would not.
         """
         refusal = ""
-        for again in range(
-            3
-        ):  # somebody may have removed the folder, or one of the messages: Dovecot then moves none
-            if again and not (uids := sorted(await self.still_there(uids))):
-                return ""
+        # Another program may have removed the folder, or one of the messages: Dovecot then moves
+        # none.
+        for attempt in range(3):
+            if attempt:
+                uids = sorted(await self.still_there(uids))
+                if not uids:
+                    return ""
             target, refusal = await self._folder(name)
-            if target and not (
-                refusal := await self._transfer(
-                    imap_syntax.message_set(uids), imap_syntax.mailbox(target)
-                )
-            ):
-                return ""
+            if target:
+                messages, mailbox = imap_syntax.message_set(uids), imap_syntax.mailbox(target)
+                refusal = await self._transfer(messages, mailbox)
+                if not refusal:
+                    return ""
             self._ready.pop(name, None)
         return refusal
 
@@ -341,28 +343,27 @@ class Session:
         ]
         if "UIDPLUS" in self.wire.capabilities:
             steps.append(("UID EXPUNGE", lambda: self.wire.expunge(uids, by_uid=True)))
-        for what, step in steps:
-            answer = await self.ask(what, step())
+        for command, step in steps:
+            answer = await self.ask(command, step())
             if answer.result != "OK":
-                return f"{what}: {_words(answer)}"
+                return f"{command}: {_words(answer)}"
         return ""
 
     async def _folder(self, name: str) -> tuple[str, str]:
-        """The server's name of a configured folder that exists now, or "" and why there is none."""
+        """The server's name of a configured folder that exists now, or "" and why it does not."""
         if name in self._ready:
             return self._ready[name], ""
         places = [self._layout.place(name)]
-        if (
-            not self._layout.certain and self._layout.delimiter
-        ):  # no NAMESPACE: some servers allow folders below INBOX only
+        # No NAMESPACE: some servers allow folders below INBOX only.
+        if not self._layout.certain and self._layout.delimiter:
             places.append(f"INBOX{self._layout.delimiter}{places[0]}")
         refusal = ""
         for create, place in itertools.product((False, True), places):
             argument = imap_syntax.mailbox(place)
             if create:
-                made = await self.ask("CREATE", self.wire.simple_command("CREATE", argument))
-                if made.result != "OK" and "[ALREADYEXISTS]" not in _words(made).upper():
-                    refusal = f"CREATE {place!r}: {_words(made)}"
+                answer = await self.ask("CREATE", self.wire.simple_command("CREATE", argument))
+                if answer.result != "OK" and "[ALREADYEXISTS]" not in _words(answer).upper():
+                    refusal = f"CREATE {place!r}: {_words(answer)}"
                     continue
                 await self.ask("SUBSCRIBE", self.wire.simple_command("SUBSCRIBE", argument))
                 log.info("mailbox.folder_created", folder=place)
@@ -555,17 +556,17 @@ def _unreached(host: str, port: int, error: OSError) -> str:
 def _plain(error: OSError) -> str:
     """The system's words, without asyncio's: of several addresses each answer once."""
     numbers = [int(number) for number in re.findall(r"\[Errno (\d+)\]", str(error))]
-    words = [os.strerror(number) for number in numbers if number in errno.errorcode]
-    return ", ".join(dict.fromkeys(words)) or str(error) or type(error).__name__
+    reasons = [os.strerror(number) for number in numbers if number in errno.errorcode]
+    return ", ".join(dict.fromkeys(reasons)) or str(error) or type(error).__name__
 
 
 def _passing(answer: Any) -> bool:
-    """Whether a sign-in failed for a reason that is none of name and secret (RFC 5530 §3)."""
+    """Whether a sign-in failed for a reason other than name and secret (RFC 5530 §3)."""
     return answer.result == "NO" and _words(answer).upper().startswith(
         ("[UNAVAILABLE]", "[INUSE]", "[SERVERBUG]")
     )
 
 
-def _expect(answer: Any, what: str) -> None:
+def _expect(answer: Any, command: str) -> None:
     if answer.result != "OK":
-        raise MailboxError(f"{what} was refused: {_words(answer)}")
+        raise MailboxError(f"{command} was refused: {_words(answer)}")

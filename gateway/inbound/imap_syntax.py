@@ -119,16 +119,16 @@ def message_set(uids: Iterable[int]) -> str:
 
 def numbers(lines: Lines) -> list[int]:
     """The numbers of a SEARCH answer, ascending and without repetition."""
-    found: set[int] = set()
+    uids: set[int] = set()
     for line in lines[:-1]:
         if match := _NUMBERS.match(line):  # a MODSEQ in brackets may follow (RFC 7162 §3.1.5)
-            found.update(map(int, match[0].split()))
-    return sorted(found)
+            uids.update(map(int, match[0].split()))
+    return sorted(uids)
 
 
 def items(lines: Lines) -> dict[int, Item]:
-    """UID → what was said of it.
-    Responses without a UID (another program changed flags) are left out.
+    """UID → what was said of it. Responses without a UID (another program changed flags) are left
+    out.
     """
     groups: list[list[bytes | bytearray]] = []
     for line in lines[:-1]:
@@ -136,25 +136,25 @@ def items(lines: Lines) -> dict[int, Item]:
             groups.append([])
         if groups:
             groups[-1].append(line)
-    found: dict[int, Item] = {}
+    items_by_uid: dict[int, Item] = {}
     for group in groups:
         text = b"".join(part for part in group if not isinstance(part, bytearray))
         uid = _UID.search(_QUOTED.sub(b'""', text))
         if uid is None:
             continue
         number = int(uid[1])
-        before = found.get(number, Item())
+        before = items_by_uid.get(number, Item())
         bare = _BODY.sub(
             b"", text
         )  # a body may come as a quoted string; its words are no attributes
         size, date = _SIZE.search(bare), _ARRIVED.search(bare)
         body = _body(group)
-        found[number] = Item(
+        items_by_uid[number] = Item(
             size=int(size[1]) if size else before.size,
             arrived=internal_date(date[1]) if date else before.arrived,
             body=before.body if body is None else body,
         )
-    return found
+    return items_by_uid
 
 
 def _body(group: Lines) -> bytes | None:
@@ -208,7 +208,7 @@ def appended(lines: Lines) -> int | None:
 
 
 def _code(pattern: re.Pattern[bytes], lines: Lines) -> int | None:
-    return next((int(found[1]) for line in lines if (found := pattern.search(line))), None)
+    return next((int(match[1]) for line in lines if (match := pattern.search(line))), None)
 
 
 def day(when: date) -> str:

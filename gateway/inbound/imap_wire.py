@@ -24,7 +24,7 @@ logging.getLogger("aioimaplib").setLevel(logging.WARNING)
 LINES = 200
 """Response lines given to aioimaplib at once: it recurses once per line."""
 OTHERS = ((b"220", "SMTP"), (b"+OK", "POP3"), (b"HTTP/", "HTTP"), (b"SSH-", "SSH"))
-"""How other services begin, for whoever took the wrong port."""
+"""How other services begin, for an administrator who took the wrong port."""
 
 
 class MailboxError(GatewayError):
@@ -142,15 +142,15 @@ class Wire(aioimaplib.IMAP4ClientProtocol):
         words = command.decode("ascii", "replace")[:200]
         for start, name in OTHERS:
             if command.startswith(start):
-                said = f"{self._name} speaks {name}, not IMAP (imap.port?): {words!r}"
-                self.fail(MailboxError(said))
+                reason = f"{self._name} speaks {name}, not IMAP (imap.port?): {words!r}"
+                self.fail(MailboxError(reason))
                 return
         try:
             await super().welcome(command)
         # nobody awaits this task: without a word here the greeting would be waited for in vain
         except Exception as error:
-            said = f"{self._name} gives no IMAP greeting (imap.port?): {words!r}"
-            self.fail(MailboxError(f"{said} ({type(error).__name__})"))
+            reason = f"{self._name} gives no IMAP greeting (imap.port?): {words!r}"
+            self.fail(MailboxError(f"{reason} ({type(error).__name__})"))
 
     def _continuation(self, line: bytes) -> None:
         if (

@@ -29,8 +29,8 @@ ASKED_SECONDS = 1.0
 
 
 class Intake:
-    """Reads one account's folder for as long as it holds the mailbox's lease. `told` is set after
-    every commit; `board` shows whether the mailbox can be read.
+    """Reads one account's folder for as long as it holds the mailbox's lease. `committed` is set
+    after every commit; `board` shows whether the mailbox can be read.
     """
 
     def __init__(
@@ -38,17 +38,15 @@ class Intake:
         store: Store,
         settings: configuration.Settings,
         gateway: str,
-        told: asyncio.Event,
+        committed: asyncio.Event,
         account: str = accounts.DEFAULT,
         board: health.Board | None = None,
     ) -> None:
-        self._store, self._settings, self._gateway, self._told, self._account = (
-            store,
-            settings,
-            gateway,
-            told,
-            account,
-        )
+        self._store = store
+        self._settings = settings
+        self._gateway = gateway
+        self._committed = committed
+        self._account = account
         self._options = accounts.configured(settings)[account]
         self._folder = self._options.imap.folder
         self._name = f"{leases.MAILBOX}{account}:{self._folder}"
@@ -78,7 +76,7 @@ class Intake:
                 self._board.looks[self._account] = lambda: mailbox.state.looked
                 await self._read(mailbox, stop)
             else:
-                # What an earlier start of this role said of it, whoever reads it now knows better.
+                # The gateway that reads it now knows better than an earlier start of this role.
                 self._say_nothing()
                 self._board.looks.pop(self._account, None)
             await waiting.first(stop, seconds=leases.RENEWAL_SECONDS)
@@ -96,19 +94,19 @@ class Intake:
             lost.set()
 
     async def _heed(self, mailbox: reader.Reader, stop: asyncio.Event) -> None:
-        """Until the lease is to be renewed: look into the mailbox where somebody asks for it."""
+        """Until the lease is to be renewed: look into the mailbox where a person asks for it."""
         loop = asyncio.get_running_loop()
         until = loop.time() + leases.RENEWAL_SECONDS
         wish, since = "", datetime.now(UTC)
-        while not stop.is_set() and (left := until - loop.time()) > 0:
-            asked = await asyncio.to_thread(self._asked)
+        while not stop.is_set() and (seconds := until - loop.time()) > 0:
+            request = await asyncio.to_thread(self._asked)
             looked = mailbox.state.looked
-            if asked and asked == wish and looked is not None and looked > since:
-                await asyncio.to_thread(self._met, asked)
-            elif asked and asked != wish:
-                wish, since = asked, datetime.now(UTC)
+            if request and request == wish and looked is not None and looked > since:
+                await asyncio.to_thread(self._met, request)
+            elif request and request != wish:
+                wish, since = request, datetime.now(UTC)
                 mailbox.look_now()
-            await waiting.first(stop, seconds=min(ASKED_SECONDS, left))
+            await waiting.first(stop, seconds=min(ASKED_SECONDS, seconds))
 
     def _asked(self) -> str:
         with self._store.read() as connection:
@@ -142,17 +140,12 @@ class Intake:
 
     def position(self) -> reader.Cursor | None:
         with self._store.read() as connection:
-            found = inbox.cursor(connection, self._account, self._folder)
-        return reader.Cursor(*found) if found is not None else None
+            cursor = inbox.cursor(connection, self._account, self._folder)
+        return reader.Cursor(*cursor) if cursor is not None else None
 
     def take(self, batch: list[fetching.Fetched]) -> list[tuple[fetching.Fetched, reader.Folder]]:
         assert self._processor is not None
-        received = [
-            process.Received(
-                one.raw, one.arrived, one.size, one.complete, self._place(one), one.withheld
-            )
-            for one in batch
-        ]
+        received = [self._received(message) for message in batch]
         position = self.position()
         last = batch[-1]
         behind = (
@@ -160,38 +153,35 @@ class Intake:
             and position.uidvalidity == last.uidvalidity
             and position.uid >= last.uid
         )
+        cursor = None if behind else self._place(last)
         with self._watched():
-            results = self._processor.receive(
-                received, None if behind else self._place(last), self._held
-            )
+            results = self._processor.receive(received, cursor, self._held)
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._told.set)
+            self._loop.call_soon_threadsafe(self._committed.set)
         now = datetime.now(UTC)
-        for one, result in zip(received, results, strict=True):
-            log.info("message", **result.line(one, now))
+        for message, result in zip(received, results, strict=True):
+            log.info("message", **result.line(message, now))
         return [
-            (one, reader.Folder(result.destination))
-            for one, result in zip(batch, results, strict=True)
+            (message, reader.Folder(result.destination))
+            for message, result in zip(batch, results, strict=True)
             if result.outcome is not None
         ]
 
     def leftovers(self) -> list[int]:
         with self._store.read() as connection:
-            found = inbox.cursor(connection, self._account, self._folder)
-            return (
-                inbox.leftovers(connection, self._account, self._folder, found[0])
-                if found is not None
-                else []
-            )
+            cursor = inbox.cursor(connection, self._account, self._folder)
+            if cursor is None:
+                return []
+            uidvalidity, _ = cursor
+            return inbox.leftovers(connection, self._account, self._folder, uidvalidity)
 
     def unmoved(self) -> list[tuple[int, int, reader.Folder]]:
         with self._store.read() as connection:
-            return [
-                (uidvalidity, uid, reader.Folder(destination))
-                for uidvalidity, uid, destination in inbox.unmoved(
-                    connection, self._account, self._folder
-                )
-            ]
+            waiting_moves = inbox.unmoved(connection, self._account, self._folder)
+        return [
+            (uidvalidity, uid, reader.Folder(destination))
+            for uidvalidity, uid, destination in waiting_moves
+        ]
 
     def moved(self, uidvalidity: int, uids: list[int]) -> None:
         with self._writing() as connection:
@@ -199,7 +189,7 @@ class Intake:
 
     def since(self) -> datetime | None:
         """When the first invitation was made; nothing before it is an answer to us. Now, if there
-        is none yet. None: an earlier system sent some, and nobody knows when.
+        is no invitation yet. None: an earlier system sent some, and nobody knows when.
         """
         with self._store.read() as connection:
             if meta.has_adopted(connection):
@@ -210,12 +200,22 @@ class Intake:
         with self._writing() as connection:
             inbox.advance(connection, self._account, self._folder, uidvalidity, uid)
 
-    def _place(self, one: fetching.Fetched) -> Place:
-        return Place(self._account, self._folder, one.uidvalidity, one.uid)
+    def _received(self, message: fetching.Fetched) -> process.Received:
+        return process.Received(
+            message.raw,
+            message.arrived,
+            message.size,
+            message.complete,
+            self._place(message),
+            message.withheld,
+        )
+
+    def _place(self, message: fetching.Fetched) -> Place:
+        return Place(self._account, self._folder, message.uidvalidity, message.uid)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Connection]:
-        """A transaction of whoever reads the mailbox."""
+        """A transaction of the gateway that reads the mailbox."""
         assert self._held is not None
         with self._watched(), self._store.write() as connection:
             leases.require(connection, self._held)

@@ -1,8 +1,8 @@
 """Received messages, from their bytes to their outcome: read, look up, judge, save; many at a time.
 
-What messages name is looked up for all of them at once (`store.rows`), each is judged by what was
-found (`judge`), and what they do is saved at once. A message that is about a row which one before
-it may have changed begins a new set, so it is judged by what that one left behind.
+What messages name is looked up for all of them at once (`store.rows`), each is judged by what the
+store knows (`judge`), and what they do is saved at once. A message about a row that a message
+before it may have changed begins a new set, so it is judged by what that message left behind.
 
 Standards: itip.md §3-§7. On failure: what cannot be read is `malformed` with the reason; a failure
 of ours leaves the message unprocessed and is counted, and after `TRIES` it goes to review; either
@@ -93,7 +93,7 @@ class Judged:
     """A message, its judgement, and what that was made on."""
 
     offered: Offered
-    found: facts.Found
+    lookup: facts.Lookup
     judgement: judge.Judgement
 
 
@@ -120,9 +120,10 @@ class Result:
         """What the log says of a message: by what it can be followed through the journal and other
         servers' logs, what came of it for whom, and nothing of what stands in it.
         """
-        place, waited = received.place, now - received.arrived
+        place = received.place
+        waited = now - received.arrived
         first = self.told[0] if self.told else None
-        said: dict[str, object] = {
+        values: dict[str, object] = {
             "account": _account(received),
             "uid": place.uid if place is not None else None,
             "message_id": self.message_id,
@@ -132,16 +133,16 @@ class Result:
             "waited_seconds": round(waited.total_seconds(), 3),
         }
         if len(self.told) > 1:
-            said["answers"] = len(self.told)
+            values["answers"] = len(self.told)
         if first is not None:
-            said |= {
+            values |= {
                 "follow_up": first.answer.follow_up,
                 "participant": first.participant,
                 "address": first.answer.address,
                 "before": first.before,
                 "after": first.after,
             }
-        return {name: value for name, value in said.items() if value not in (None, "")}
+        return {name: value for name, value in values.items() if value not in (None, "")}
 
     @property
     def destination(self) -> str:
@@ -180,14 +181,14 @@ class Processor:
 
         `cursor`: the place up to which the mailbox has then been read. `lease`: by which it is.
         """
-        offered = [self._looked_at(one) for one in batch]
+        offered = [self._looked_at(received) for received in batch]
         now = datetime.now(UTC)
         with self._store.write() as connection:
             if lease is not None:
                 leases.require(connection, lease)
             results = self._settle(connection, offered, now)
             self._notice_others(connection, batch, results, now)
-            if any(one.outcome in REVIEW for one in results):
+            if any(result.outcome in REVIEW for result in results):
                 review.shrink(connection, self._settings, now)
             if cursor is not None:
                 inbox.advance(
@@ -196,10 +197,10 @@ class Processor:
         return [
             replace(
                 result,
-                shared=self._is_shared(_account(one.received)),
-                message_id=one.reading.asked.message_id,
+                shared=self._is_shared(_account(offer.received)),
+                message_id=offer.reading.asked.message_id,
             )
-            for one, result in zip(offered, results, strict=True)
+            for offer, result in zip(offered, results, strict=True)
         ]
 
     def _notice_others(
@@ -210,17 +211,17 @@ class Processor:
         now: datetime,
     ) -> None:
         """A probe that another gateway sent lately says that it reads this mailbox, too."""
-        for one, result in zip(batch, results, strict=True):
-            if result.anothers and one.place is not None and one.arrived > now - LATELY:
-                self._visited[one.place.account] = now
-                probing.note_another(connection, self._settings, one.place.account, now)
+        for received, result in zip(batch, results, strict=True):
+            if result.anothers and received.place is not None and received.arrived > now - LATELY:
+                self._visited[received.place.account] = now
+                probing.note_another(connection, self._settings, received.place.account, now)
 
     def _is_shared(self, account: str | None) -> bool:
-        """Whether somebody else reads this mailbox, too: people, or a gateway with another store,
-        whose answers must stay where it finds them.
+        """Whether others read this mailbox, too: people, or a gateway with another store, whose
+        answers must stay where it finds them.
         """
-        seen = self._visited.get(account or "")
-        visited = seen is not None and seen > datetime.now(UTC) - LATELY
+        last_seen = self._visited.get(account or "")
+        visited = last_seen is not None and last_seen > datetime.now(UTC) - LATELY
         return visited or account in self._shared
 
     def explain(self, received: Received) -> Result:
@@ -230,22 +231,22 @@ class Processor:
             return _probed(reading.sighting)
         offered = Offered(received, reading)
         with self._store.read() as connection:
-            [found] = self._find(connection, [offered])
-            judged = Judged(offered, found, judge.judge(reading, found, self._here))
+            [lookup] = self._find(connection, [offered])
+            judged = Judged(offered, lookup, judge.judge(reading, lookup, self._here))
         if judged.judgement.invite:
             # Somebody would be invited, on trial.
             with self._store.write() as connection, connection.begin_nested() as trial:
                 judged = self._decide(connection, offered, datetime.now(UTC))
                 trial.rollback()
         judgement = judged.judgement
-        rules = judge.account_of(reading, judged.found, judgement, self._here.policy)
+        rules = judge.account_of(reading, judged.lookup, judgement, self._here.policy)
         return Result(judgement.outcome, judgement.reason, judgement.told, rules)
 
     def again(self, connection: Connection, kept: Kept, named: int | None = None) -> review.Ruling:
         """What the rules of today make of a message that waits, as of the moment when it arrived
         (`review.Judge`).
 
-        `named`: the participant whose answer it is by a person's word. Nothing is written but a
+        `named`: the participant whose answer it is by a person's word. Nothing is written except a
         party crasher whom policy lets in.
         """
         assert kept.raw is not None
@@ -255,12 +256,12 @@ class Processor:
         return review.Ruling(
             self._written(judged),
             judged.judgement.answers,
-            judge.account_of(reading, judged.found, judged.judgement, self._here.policy),
+            judge.account_of(reading, judged.lookup, judged.judgement, self._here.policy),
         )
 
     def _read_kept(self, kept: Kept) -> tuple[Received, judge.Reading]:
-        """If the header alone was kept, today's rules have no more to judge than those of then: too
-        large, withheld or let go it stays.
+        """If the header alone was kept, today's rules have no more to judge than the rules had
+        then: too large, withheld or let go it stays.
         """
         assert kept.raw is not None
         withheld = kept.reason.startswith(WITHHELD)
@@ -278,14 +279,14 @@ class Processor:
             reason = f"{received.size} bytes; inbound.max_bytes is {most}"
             return judge.unread(received.arrived, reason, Outcome.TOO_LARGE)
         if not received.complete:
-            what = "more than its header" if received.raw else "any of it"
-            reason = f"{WITHHELD} {what}; look for it in the mailbox with another program"
+            missing = "more than its header" if received.raw else "any of it"
+            reason = f"{WITHHELD} {missing}; look for it in the mailbox with another program"
             return judge.unread(received.arrived, reason)
         return judge.read(received.raw, received.arrived, self._here)
 
     def _looked_at(self, received: Received) -> Offered:
-        """`_read`, where a failure of ours is settled like any other: it takes nothing of the other
-        messages along.
+        """`_read`, where a failure of ours is settled like any other and does no harm to the other
+        messages.
         """
         try:
             return _offered(received, self._read(received))
@@ -295,8 +296,8 @@ class Processor:
     def _settle(
         self, connection: Connection, offered: Sequence[Offered], now: datetime
     ) -> list[Result]:
-        """All messages in one savepoint. After a failure of ours each in its own: it takes nothing
-        of the others along.
+        """All messages in one savepoint. After a failure of ours each has its own, so that it does
+        no harm to the others.
         """
         try:
             with connection.begin_nested():
@@ -305,9 +306,8 @@ class Processor:
             if engine.outage(error):
                 raise
             if len(offered) > 1:
-                return [
-                    result for one in offered for result in self._settle(connection, [one], now)
-                ]
+                singly = [self._settle(connection, [message], now) for message in offered]
+                return list(itertools.chain.from_iterable(singly))
             [alone] = offered
             message_id = alone.reading.asked.message_id
             log.exception("a message could not be processed", message=message_id)
@@ -320,129 +320,139 @@ class Processor:
         is followed by a small one: what is looked up for messages that must wait is looked up in
         vain.
         """
-        places = [one.received.place for one in offered if one.received.place is not None]
-        known = inbox.recorded(connection, places)
-        results, most = list[Result](), len(offered)
+        places = [
+            message.received.place for message in offered if message.received.place is not None
+        ]
+        recorded = inbox.recorded(connection, places)
+        results = list[Result]()
+        most = len(offered)
         while waiting := offered[len(results) :][:most]:
-            made = self._alone(connection, waiting[0], known, now)
-            if made is None:
-                settled = self._set(connection, waiting, known, now)
+            result = self._alone(connection, waiting[0], recorded, now)
+            if result is None:
+                settled = self._set(connection, waiting, recorded, now)
                 results += settled
                 most = 2 * len(settled)
             else:
-                results.append(made)
+                results.append(result)
         return results
 
     def _set(
         self,
         connection: Connection,
         waiting: Sequence[Offered],
-        known: Mapping[Place, bool],
+        recorded: Mapping[Place, bool],
         now: datetime,
     ) -> list[Result]:
-        """The first of these messages, and those behind it of which none is about a row that one
-        before it may change.
+        """The first of these messages, and those behind it as long as none is about a row that a
+        message before it may change.
         """
-        behind = itertools.takewhile(lambda one: _is_ordinary(one, known), waiting[1:])
+        behind = itertools.takewhile(lambda message: _is_ordinary(message, recorded), waiting[1:])
         portion = [waiting[0], *behind]
-        portion = portion[: rows.portion([one.reading.asked for one in portion])]
-        judged, touched = list[Judged](), set[int]()
-        for one, found in zip(portion, self._find(connection, portion), strict=True):
-            if not touched.isdisjoint(row.participant for row in found.rows):
+        portion = portion[: rows.portion([message.reading.asked for message in portion])]
+        judged = list[Judged]()
+        touched = set[int]()
+        for message, lookup in zip(portion, self._find(connection, portion), strict=True):
+            if not touched.isdisjoint(row.participant for row in lookup.rows):
                 break
-            judgement = judge.judge(one.reading, found, self._here)
+            judgement = judge.judge(message.reading, lookup, self._here)
             alone = bool(judgement.invite) or answers.reaches_further(judgement.told)
             if alone and judged:
                 break
             if judgement.invite:
-                found, judgement = self._admitted(connection, one, found, judgement, now)
-            judged.append(Judged(one, found, judgement))
+                lookup, judgement = self._admitted(connection, message, lookup, judgement, now)
+            judged.append(Judged(message, lookup, judgement))
             if alone:
                 break
             touched |= {row.participant for row in judgement.rows}
-        return self._save(connection, judged, known, now)
+        return self._save(connection, judged, recorded, now)
 
     def _save(
         self,
         connection: Connection,
         judged: Sequence[Judged],
-        known: Mapping[Place, bool],
+        recorded: Mapping[Place, bool],
         now: datetime,
     ) -> list[Result]:
-        for one in judged:
-            self._watch(one.offered)
-        records = [self._written(one) for one in judged]
-        numbers = inbox.record_all(connection, records, now, known)
+        for judged_message in judged:
+            self._watch(judged_message.offered)
+        records = [self._written(judged_message) for judged_message in judged]
+        numbers = inbox.record_all(connection, records, now, recorded)
         effects = [
-            answers.Effects(number, one.judgement.told)
-            for number, one in zip(numbers, judged, strict=True)
+            answers.Effects(number, judged_message.judgement.told)
+            for number, judged_message in zip(numbers, judged, strict=True)
         ]
         answers.carry_out(connection, effects, self._settings, now)
-        return [_result(one.judgement) for one in judged]
+        return [_result(judged_message.judgement) for judged_message in judged]
 
     def _alone(
-        self, connection: Connection, one: Offered, known: Mapping[Place, bool], now: datetime
+        self,
+        connection: Connection,
+        offered: Offered,
+        recorded: Mapping[Place, bool],
+        now: datetime,
     ) -> Result | None:
         """What comes of a message for which no row is looked up; None for every other."""
-        received, reading, place = one.received, one.reading, one.received.place
-        if place is not None and known.get(place):
+        received, reading = offered.received, offered.reading
+        place = received.place
+        if place is not None and recorded.get(place):
             return Result(Outcome.DUPLICATE, "this place in the mailbox was recorded before")
-        if one.failure is not None:
-            raise one.failure
+        if offered.failure is not None:
+            raise offered.failure
         if reading.sighting is not None:
             probing.came(connection, self._settings, reading.sighting, now)
             anothers = not probes.is_ours(connection, reading.sighting.mark)
             return replace(_probed(reading.sighting), anothers=anothers)
         if received.withheld and place is not None:
             assert isinstance(reading.finding, classify.Malformed)
-            basis = replace(_basis(one), reason=reading.finding.reason)
+            basis = replace(_basis(offered), reason=reading.finding.reason)
             if inbox.fail(connection, basis, now) < TRIES:
                 return Result(None, reading.finding.reason)
         return None
 
     def _decide(self, connection: Connection, offered: Offered, now: datetime) -> Judged:
         """What comes of one message, and on what it was decided."""
-        [found] = self._find(connection, [offered])
-        judgement = judge.judge(offered.reading, found, self._here)
+        [lookup] = self._find(connection, [offered])
+        judgement = judge.judge(offered.reading, lookup, self._here)
         if judgement.invite:
-            found, judgement = self._admitted(connection, offered, found, judgement, now)
-        return Judged(offered, found, judgement)
+            lookup, judgement = self._admitted(connection, offered, lookup, judgement, now)
+        return Judged(offered, lookup, judgement)
 
     def _admitted(
         self,
         connection: Connection,
         offered: Offered,
-        found: facts.Found,
+        lookup: facts.Lookup,
         first: judge.Judgement,
         now: datetime,
-    ) -> tuple[facts.Found, judge.Judgement]:
+    ) -> tuple[facts.Lookup, judge.Judgement]:
         """A party crasher whom policy lets in becomes a participant, and what they say is judged as
         any participant's.
         """
         mailboxes = self._here.ours.mailboxes
         if not joining.let_in(connection, first.answers, first.invite, mailboxes, self._site, now):
-            return found, first
-        [found] = self._find(connection, [offered])
-        again = judge.judge(offered.reading, found, self._here)
-        return found, judge.after_joining(first, again)
+            return lookup, first
+        [lookup] = self._find(connection, [offered])
+        again = judge.judge(offered.reading, lookup, self._here)
+        return lookup, judge.after_joining(first, again)
 
-    def _find(self, connection: Connection, offered: Sequence[Offered]) -> list[facts.Found]:
-        """What the store knows of each of these messages. One that is judged anew is alone."""
-        to = [_account(one.received) for one in offered]
+    def _find(self, connection: Connection, offered: Sequence[Offered]) -> list[facts.Lookup]:
+        """What the store knows of each of these messages. A message judged anew comes alone."""
+        mailboxes = [_account(message.received) for message in offered]
         writes = {
             account: probing.server_writes(connection, account, self._settings)
-            for account in dict.fromkeys(to)
+            for account in dict.fromkeys(mailboxes)
         }
-        asked, first = [one.reading.asked for one in offered], offered[0].reading
-        known = rows.find(connection, asked, self._site, first.named, first.number)
+        first = offered[0].reading
+        keys = [message.reading.asked for message in offered]
+        lookups = rows.find(connection, keys, self._site, first.named, first.number)
         return [
-            replace(found, server_writes=writes[account])
-            for found, account in zip(known, to, strict=True)
+            replace(lookup, server_writes=writes[account])
+            for lookup, account in zip(lookups, mailboxes, strict=True)
         ]
 
     def _watch(self, offered: Offered) -> None:
         """Say once that mail arrives without the field by which answers without a token would be
-        believed. Reports that our own server writes have none.
+        believed. Reports that our own server writes do not have it.
         """
         message, authserv_id = offered.reading.message, self._here.policy.authserv_id
         account = _account(offered.received)
@@ -460,11 +470,12 @@ class Processor:
         """The row of the inbox. What nobody will be asked about needs neither its bytes nor the
         whole account.
         """
-        offered, found, judgement = judged.offered, judged.found, judged.judgement
-        policy, chief, rules = self._here.policy, judgement.chief, judgement.rules
+        offered, lookup, judgement = judged.offered, judged.lookup, judged.judgement
+        policy, chief = self._here.policy, judgement.chief
         waits = judge.waits(judgement, policy)
+        rules = judgement.rules
         if waits:
-            rules = judge.account_of(offered.reading, found, judgement, policy)
+            rules = judge.account_of(offered.reading, lookup, judgement, policy)
         place = destination(judgement.outcome, self._is_shared(_account(offered.received)))
         stays = judgement.anothers or place == STAY
         record = replace(
@@ -487,33 +498,31 @@ class Processor:
     def _fail(
         self, connection: Connection, offered: Offered, error: Exception, now: datetime
     ) -> Result:
-        """Count the failure; the third one, or one of a message that nobody will offer again, is
-        for a person.
+        """Count the failure; the third, or that of a message that nobody will offer again, is for a
+        person.
         """
         reason = f"this program failed on it: {type(error).__name__}: {error}"
-        basis, place = replace(_basis(offered), reason=reason), offered.received.place
+        basis = replace(_basis(offered), reason=reason)
+        place = offered.received.place
         if place is not None and inbox.done(connection, place):
             return Result(Outcome.DUPLICATE, "another gateway has just recorded it")
         if place is not None and inbox.fail(connection, basis, now) < TRIES:
             return Result(None, reason)
-        inbox.record(
-            connection,
-            replace(
-                basis,
-                outcome=Outcome.HELD,
-                raw=offered.received.raw,
-                destination=destination(Outcome.HELD),
-            ),
-            now,
+        record = replace(
+            basis,
+            outcome=Outcome.HELD,
+            raw=offered.received.raw,
+            destination=destination(Outcome.HELD),
         )
+        inbox.record(connection, record, now)
         return Result(Outcome.HELD, reason)
 
 
-def _is_ordinary(one: Offered, known: Mapping[Place, bool]) -> bool:
+def _is_ordinary(offered: Offered, recorded: Mapping[Place, bool]) -> bool:
     """Whether a message is judged by rows, as nearly all are (`Processor._alone`)."""
-    received, place = one.received, one.received.place
-    done = place is not None and known.get(place, False)
-    return not (done or one.failure or one.reading.sighting or received.withheld)
+    received, place = offered.received, offered.received.place
+    done = place is not None and recorded.get(place, False)
+    return not (done or offered.failure or offered.reading.sighting or received.withheld)
 
 
 def _result(judgement: judge.Judgement) -> Result:
@@ -548,7 +557,7 @@ def _account(received: Received) -> str | None:
 
 
 def _basis(offered: Offered) -> inbox.Record:
-    received, message, asked = offered.received, offered.reading.message, offered.reading.asked
+    received, message, keys = offered.received, offered.reading.message, offered.reading.asked
     shown = message or offered.heading
     senders = shown.from_addresses if shown is not None else ()
     digest = hashlib.sha256(received.raw).hexdigest() if message is None else message.digest
@@ -559,8 +568,8 @@ def _basis(offered: Offered) -> inbox.Record:
         outcome=None,
         reason="",
         place=received.place,
-        message_id=asked.message_id,
-        object=asked.object,
+        message_id=keys.message_id,
+        object=keys.object,
         from_address=next(iter(senders), ""),
         subject=shown.subject[:SUBJECT] if shown is not None else "",
     )
@@ -585,12 +594,12 @@ def _detail(answers: Sequence[facts.Answer], rules: Sequence[facts.Rule]) -> dic
         "rules": [[rule.name, rule.text] for rule in rules],
         "answers": [
             {
-                "address": one.address,
-                "claimed": one.conclusion.claimed,
-                "instance": codec.moment(one.date),
-                "comment": one.conclusion.comment,
-                "reason": one.conclusion.reason,
+                "address": answer.address,
+                "claimed": answer.conclusion.claimed,
+                "instance": codec.moment(answer.date),
+                "comment": answer.conclusion.comment,
+                "reason": answer.conclusion.reason,
             }
-            for one in answers
+            for answer in answers
         ],
     }

@@ -102,7 +102,7 @@ class Pace:
 
 
 class Desk(Protocol):
-    """Whoever a folder is read for. All but `changed` are one transaction each, called in a worker
+    """For whom a folder is read. All but `changed` are one transaction each, called in a worker
     thread.
     """
 
@@ -265,12 +265,12 @@ class Reader:
         if self._owed and self._options.move:
             await self._finish_moves(session)
         is_known = cursor is not None and cursor.uidvalidity == session.uidvalidity
-        left = await asyncio.to_thread(self._desk.leftovers) if is_known else []
+        leftovers = await asyncio.to_thread(self._desk.leftovers) if is_known else []
         alone = set[int]() if is_known else await self._leave_alone(session)
         if alone:
             cursor = await asyncio.to_thread(self._desk.position)
         dealt = await self._deal_with_news(session, cursor, alone, stop)
-        dealt += await self._deal_with_leftovers(session, left, stop)
+        dealt += await self._deal_with_leftovers(session, leftovers, stop)
         if not stop.is_set():
             self._well(looked=datetime.now(UTC))
         return dealt
@@ -302,17 +302,17 @@ class Reader:
         return dealt
 
     async def _deal_with_leftovers(
-        self, session: imap.Session, left: Sequence[int], stop: asyncio.Event
+        self, session: imap.Session, leftovers: Sequence[int], stop: asyncio.Event
     ) -> int:
         """What was left out before, as far as it still lies there."""
         dealt = 0
-        for some in _portions(left, imap.UIDS):
+        for some in _portions(leftovers, imap.UIDS):
             if stop.is_set():
                 break
-            there = await session.still_there(some)
-            if gone := [uid for uid in some if uid not in there]:
-                await asyncio.to_thread(self._desk.moved, session.uidvalidity, gone)
-            dealt += await self._deal(session, sorted(there), stop)
+            present = await session.still_there(some)
+            if vanished := [uid for uid in some if uid not in present]:
+                await asyncio.to_thread(self._desk.moved, session.uidvalidity, vanished)
+            dealt += await self._deal(session, sorted(present), stop)
         return dealt
 
     def _number(self, session: imap.Session, cursor: Cursor | None) -> int:
@@ -375,11 +375,13 @@ class Reader:
             await asyncio.to_thread(self._desk.moved, uidvalidity, uids)
         await self._move(session, current)
 
-    async def _move(self, session: imap.Session, wanted: Iterable[tuple[Folder, int]]) -> None:
+    async def _move(
+        self, session: imap.Session, destinations: Iterable[tuple[Folder, int]]
+    ) -> None:
         if not self._options.move:
             return
         by_folder: dict[Folder, list[int]] = defaultdict(list)
-        for folder, uid in wanted:
+        for folder, uid in destinations:
             if folder is not Folder.STAY:
                 by_folder[folder].append(uid)
         for folder, all_uids in by_folder.items():
@@ -416,24 +418,26 @@ class Reader:
         since = state.since if state.connected else datetime.now(UTC)
         self._mark(State(True, since, looked or state.looked, unmoved=state.unmoved))
 
-    def _ill(self, words: str, seconds: float, *, refused: bool) -> None:
+    def _ill(self, reason: str, seconds: float, *, refused: bool) -> None:
         state, now = self._state, datetime.now(UTC)
         since = state.since if state.last_error else now
         again = now + timedelta(seconds=seconds)
         self._mark(
-            State(False, since, state.looked, words, state.tries + 1, refused, again, state.unmoved)
+            State(
+                False, since, state.looked, reason, state.tries + 1, refused, again, state.unmoved
+            )
         )
 
     def _report(self, error: Exception, seconds: float) -> None:
-        words = str(error) or type(error).__name__
-        self._ill(words, seconds, refused=isinstance(error, imap.SignInRefused))
+        reason = str(error) or type(error).__name__
+        self._ill(reason, seconds, refused=isinstance(error, imap.SignInRefused))
         retry_in = round(seconds, 1)
         if isinstance(error, imap.SignInRefused):
-            log.error("mailbox.sign_in_refused", reason=words, retry_in=retry_in)
+            log.error("mailbox.sign_in_refused", reason=reason, retry_in=retry_in)
         elif isinstance(error, GatewayError):
-            log.warning("mailbox.interrupted", reason=words, retry_in=retry_in)
+            log.warning("mailbox.interrupted", reason=reason, retry_in=retry_in)
         else:
-            log.error("mailbox.failed", reason=words, retry_in=retry_in, exc_info=error)
+            log.error("mailbox.failed", reason=reason, retry_in=retry_in, exc_info=error)
 
 
 def _portions(uids: Sequence[int], size: int) -> Iterator[list[int]]:

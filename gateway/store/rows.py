@@ -166,7 +166,7 @@ def find(
     site: Site,
     appointed: int | None = None,
     number: int | None = None,
-) -> list[facts.Found]:
+) -> list[facts.Lookup]:
     """Everything the store knows under these keys, message by message; removed rows too, and rows
     that are gone altogether. Their follow-ups are locked: what is decided on these facts is written
     before the planner changes them.
@@ -192,11 +192,11 @@ def find(
         candidate_rows = candidates.load(connection, everybody, dated, site)
     copies = inbox.copies(connection, {keys.digest for keys in asked if keys.digest})
     traces = inbox.traces(connection, everybody, asked, number)
-    answers = list[facts.Found]()
+    answers = list[facts.Lookup]()
     for keys, of_message in zip(asked, numbers, strict=True):
         follow_ups = directory.follow_ups_of(keys)
         answers.append(
-            facts.Found(
+            facts.Lookup(
                 tuple(_rows(keys, of_message, candidate_rows)),
                 frozenset(follow_ups),
                 follow_ups,

@@ -418,7 +418,7 @@ def told(
 def test_what_ties_a_report_to_the_row_of_a_token(
     finding: classify.Bounce, keys: facts.Keys, row: facts.Row, tied: str | None
 ) -> None:
-    found = correlate.failed(finding, keys, facts.Found((row, EVA)), Policy(), SECRET)
+    found = correlate.failed(finding, keys, facts.Lookup((row, EVA)), Policy(), SECRET)
     assert [(one.participant, rule.name) for one, _, rule in found] == ([(1, tied)] if tied else [])
 
 
@@ -430,7 +430,7 @@ def test_a_report_about_a_letter_to_one_row_marks_no_other(
     """Eva knows the Message-ID of her own letter, and Ola's token from a mail that was passed
     on.
     """
-    found = facts.Found((SENT, EVAS))
+    found = facts.Lookup((SENT, EVAS))
     assert correlate.failed(told(report, ids=(LETTER,)), keys, found, Policy(), SECRET) == ()
 
 
@@ -450,7 +450,7 @@ def test_what_ties_a_report_without_a_token(
     finding: classify.Bounce, policy: Policy, rows: tuple[facts.Row, ...], tied: list[str]
 ) -> None:
     keys = facts.Keys(uids=(UID,), message_ids=(LETTER,))
-    found = correlate.failed(finding, keys, facts.Found(rows), policy, SECRET)
+    found = correlate.failed(finding, keys, facts.Lookup(rows), policy, SECRET)
     assert [rule.name for _, _, rule in found] == tied
 
 
@@ -458,7 +458,7 @@ def test_the_entry_of_the_own_row_is_taken() -> None:
     """Two recipients in one report: the token's row gets what is said of its own address."""
     other = bounce.Report(("x@ext.example",), "delayed")
     ((_, report, _),) = correlate.failed(
-        told(other, FAILED), PLAIN, facts.Found((OLA,)), Policy(), SECRET
+        told(other, FAILED), PLAIN, facts.Lookup((OLA,)), Policy(), SECRET
     )
     assert report == FAILED
 
@@ -467,7 +467,7 @@ def test_a_report_about_the_address_before_the_last_change_is_about_the_row() ->
     before = replace(OLA, former={"ola.typo@ext.example": None})
     report = bounce.Report(("ola.typo@ext.example",), "failed")
     for row, tied in ((OLA, ()), (before, (before,))):
-        found = facts.Found((row,))
+        found = facts.Lookup((row,))
         rows = tuple(
             one for one, _, _ in correlate.failed(told(report), PLAIN, found, Policy(), SECRET)
         )
@@ -497,15 +497,15 @@ def test_whose_receipt_counts(
     """
     message = parse.read(f"From: {sender}\r\n\r\n".encode())
     finding = classify.Receipt(True, ids, (whose,))
-    choice = correlate.receipt(message, finding, PLAIN, facts.Found(rows))
+    choice = correlate.receipt(message, finding, PLAIN, facts.Lookup(rows))
     assert (choice is not None and choice.row == rows[0]) == counts
     assert counts or choice is None
 
 
-def from_ola(more: str) -> tuple[parse.Message, facts.Found]:
+def from_ola(more: str) -> tuple[parse.Message, facts.Lookup]:
     """A mail in Ola's name, and his row."""
     message = parse.read(f"{more}From: ola@ext.example\r\n\r\n".encode())
-    return message, facts.Found((SENT,), statement=trust.statement(message, "mx.crm.example"))
+    return message, facts.Lookup((SENT,), statement=trust.statement(message, "mx.crm.example"))
 
 
 @pytest.mark.parametrize(("more", "verdict"), [("", APPLY), (VOUCHED, APPLY), (REFUSED, HOLD)])

@@ -182,7 +182,7 @@ def meaning(raw: bytes, policy: Policy | None = None) -> judge.Judgement:
     hit = "abcdefgh234567" in asked.tokens or (
         UID in asked.uids and "ola@ext.example" in asked.addresses
     )
-    found = facts.Found((row,) if hit else (), frozenset({UID} & set(asked.uids)), {UID: "m1"})
+    found = facts.Lookup((row,) if hit else (), frozenset({UID} & set(asked.uids)), {UID: "m1"})
     return judge.judge(reading, found, here)
 
 

@@ -63,8 +63,8 @@ def installation(case: Case, policy: Policy) -> judge.Installation:
     return judge.Installation(classify.Ours((case.mailbox,)), policy, b"secret")
 
 
-def look_up(rows: tuple[facts.Row, ...], asked: facts.Keys) -> facts.Found:
-    """What a store that holds these rows says under the keys (`facts.Found`)."""
+def look_up(rows: tuple[facts.Row, ...], asked: facts.Keys) -> facts.Lookup:
+    """What a store that holds these rows says under the keys (`facts.Lookup`)."""
 
     def hit(row: facts.Row) -> bool:
         known = {address.plain(one) for one in (row.address, *row.known)}
@@ -75,7 +75,7 @@ def look_up(rows: tuple[facts.Row, ...], asked: facts.Keys) -> facts.Found:
         )
 
     follow_ups = {row.uid: row.follow_up for row in rows if row.uid in asked.uids}
-    return facts.Found(tuple(filter(hit, rows)), frozenset(follow_ups), follow_ups)
+    return facts.Lookup(tuple(filter(hit, rows)), frozenset(follow_ups), follow_ups)
 
 
 def answers(case: Case, meaning: judge.Judgement) -> dict[str | None, str]:

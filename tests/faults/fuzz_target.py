@@ -232,12 +232,12 @@ def meaning(raw: bytes) -> Outcome:
     outcomes = [
         carried_out(judge.judge(reading, found, here))
         for here in installations
-        for found in (*(known(asked, kind) for kind in range(len(EDITIONS))), facts.Found())
+        for found in (*(known(asked, kind) for kind in range(len(EDITIONS))), facts.Lookup())
     ]
     return outcomes[0]
 
 
-def known(asked: facts.Keys, kind: int) -> facts.Found:
+def known(asked: facts.Keys, kind: int) -> facts.Lookup:
     """A store in which everything that is asked for is there: for each UID an invitee who has all
     the addresses, and others.
 
@@ -266,7 +266,7 @@ def known(asked: facts.Keys, kind: int) -> facts.Found:
                     key=address,
                 )
             )
-    return facts.Found(tuple(made), frozenset(asked.uids), dict.fromkeys(asked.uids, "m0"))
+    return facts.Lookup(tuple(made), frozenset(asked.uids), dict.fromkeys(asked.uids, "m0"))
 
 
 def carried_out(made: judge.Judgement) -> Outcome:
