@@ -18,7 +18,7 @@ LONGEST = timedelta(days=92)
 DAY = timedelta(days=1)
 
 Hours = tuple[int, int]
-"""From when to when somebody works on a day, in minutes since its midnight by the wall clock."""
+"""From when to when a person works on a day, in minutes since its midnight by the wall clock."""
 Span = tuple[datetime, datetime]
 """From one instant to another, which is exclusive."""
 
@@ -81,26 +81,26 @@ def joined(spans: Iterable[Span]) -> list[Span]:
 
 
 def _at(day: date, minutes: int, zone: ZoneInfo) -> datetime:
-    """The instant of a wall clock, of which 24:00 is the next midnight. One that the clocks skip is
-    read with the offset before (RFC 5545 §3.3.5).
+    """The instant of a wall clock, of which 24:00 is the next midnight. A time that the clocks skip
+    is read with the offset before (RFC 5545 §3.3.5).
     """
     days, rest = divmod(minutes, 24 * 60)
     clock = time(rest // 60, rest % 60)
     return datetime.combine(day + days * DAY, clock, zone).astimezone(UTC)
 
 
-def _common(one: Sequence[Span], other: Sequence[Span]) -> Iterator[Span]:
+def _common(first: Sequence[Span], second: Sequence[Span]) -> Iterator[Span]:
     """The time that lies in both, which are in order."""
-    here = there = 0
-    while here < len(one) and there < len(other):
-        begin = max(one[here][0], other[there][0])
-        end = min(one[here][1], other[there][1])
+    first_place = second_place = 0
+    while first_place < len(first) and second_place < len(second):
+        begin = max(first[first_place][0], second[second_place][0])
+        end = min(first[first_place][1], second[second_place][1])
         if begin < end:
             yield begin, end
-        if one[here][1] < other[there][1]:
-            here += 1
+        if first[first_place][1] < second[second_place][1]:
+            first_place += 1
         else:
-            there += 1
+            second_place += 1
 
 
 def _without(spans: Iterable[Span], occupied: Sequence[Span]) -> Iterator[Span]:

@@ -92,8 +92,8 @@ def rank(present: dict[str, Attendee], attendee: Attendee) -> None:
     """Keep of somebody's rows the one that speaks for them: that for all of the follow-up, then
     that for the date, then that of an owner without a row.
     """
-    other = present.get(attendee.who)
-    if other is None or _weight(attendee) < _weight(other):
+    other_row = present.get(attendee.who)
+    if other_row is None or _weight(attendee) < _weight(other_row):
         present[attendee.who] = attendee
 
 

@@ -116,7 +116,7 @@ def _mixed(edition: Edition, cancelled: set[Moment]) -> Told | None:
     if recurrence.last(edition) is None:
         return None
     every = list(recurrence.instances(edition, limit=MOST_COUNTED + 1))
-    if len(every) > MOST_COUNTED or len({_hour(edition, one) for one in every}) > 1:
+    if len(every) > MOST_COUNTED or len({_hour(edition, name) for name in every}) > 1:
         return None
     assert edition.start is not None
     taking_place = {*every} - cancelled
@@ -124,27 +124,25 @@ def _mixed(edition: Edition, cancelled: set[Moment]) -> Told | None:
 
 
 def _covered(edition: Edition, names: Set[Moment], taking_place: Set[Moment]) -> Told | None:
-    days = sorted(recurrence.day_of(edition, one) for one in names)
-    length = (
-        edition.end - edition.start
-        if edition.end is not None and edition.start is not None
-        else timedelta()
-    )
-    first = min(names, key=lambda one: recurrence.day_of(edition, one))
+    days = sorted(recurrence.day_of(edition, name) for name in names)
+    length = timedelta()
+    if edition.end is not None and edition.start is not None:
+        length = edition.end - edition.start
+    first = min(names, key=lambda name: recurrence.day_of(edition, name))
     for rule in rules(tuple(days), length):
         bare = replace(edition, start=first, recurrence=Recurrence(rule), dates=())
-        given = list(recurrence.instances(bare, limit=MOST_COUNTED))
-        if names <= {*given}:  # as it is, but where the clocks change at just that hour
-            return Told(first, rule, tuple(one for one in given if one not in taking_place))
+        given_dates = list(recurrence.instances(bare, limit=MOST_COUNTED))
+        if names <= {*given_dates}:  # as it is, but where the clocks change at just that hour
+            return Told(
+                first, rule, tuple(date for date in given_dates if date not in taking_place)
+            )
     return None
 
 
 def _hour(edition: Edition, moment: Moment) -> time | None:
-    return (
-        moment.astimezone(ZoneInfo(edition.timezone)).time()
-        if isinstance(moment, datetime)
-        else None
-    )
+    if not isinstance(moment, datetime):
+        return None
+    return moment.astimezone(ZoneInfo(edition.timezone)).time()
 
 
 @lru_cache(maxsize=256)
@@ -155,12 +153,12 @@ def rules(days: tuple[date, ...], length: timedelta = timedelta()) -> tuple[str,
     `days`: ascending, no two the same. Each rule begins on the first of them.
     """
     ranked = []
-    for order, (rule, given) in enumerate(_forms(days)):
-        others = len(given) - len(days)
-        if others > MOST_GAPS or len(given) > MOST_COUNTED:
+    for order, (rule, days_given) in enumerate(_forms(days)):
+        surplus = len(days_given) - len(days)
+        if surplus > MOST_GAPS or len(days_given) > MOST_COUNTED:
             continue
-        step = min((later - day for day, later in pairwise(given)), default=length)
-        ranked.append((step < length, others, order, f"{rule};COUNT={len(given)}"))
+        step = min((later - day for day, later in pairwise(days_given)), default=length)
+        ranked.append((step < length, surplus, order, f"{rule};COUNT={len(days_given)}"))
     return tuple(rule for *_, rule in sorted(ranked))
 
 
@@ -187,8 +185,8 @@ def _weekly(days: Sequence[date]) -> Iterator[tuple[str, list[date]]]:
     names = ",".join(recurrence.WEEKDAYS[weekday] for weekday in weekdays)
     interval = f"{_interval(step)};WKST=MO" if step > 1 else ""
     every = [date.fromordinal(week * 7 + 1 + weekday) for week in reach for weekday in weekdays]
-    given = [day for day in every if days[0] <= day <= days[-1]]
-    yield f"FREQ=WEEKLY{interval};BYDAY={names}", given
+    days_given = [day for day in every if days[0] <= day <= days[-1]]
+    yield f"FREQ=WEEKLY{interval};BYDAY={names}", days_given
 
 
 def _monthly(days: Sequence[date]) -> Iterator[tuple[str, list[date]]]:
@@ -205,14 +203,14 @@ def _monthly(days: Sequence[date]) -> Iterator[tuple[str, list[date]]]:
         frequency = f"FREQ=YEARLY{_interval(step // 12)};BYMONTH={days[0].month}"
     first = days[0]
     if {day.day for day in days} == {first.day} and first.day <= IN_EVERY_MONTH:
-        given = [date(year, month + 1, first.day) for year, month in reach]
-        yield f"{frequency};BYMONTHDAY={first.day}", given
+        days_given = [date(year, month + 1, first.day) for year, month in reach]
+        yield f"{frequency};BYMONTHDAY={first.day}", days_given
     weekday = first.weekday()
     if {day.weekday() for day in days} == {weekday}:
         positions = set.intersection(*map(_positions, days))
         for position in sorted(positions, reverse=True):
-            given = [_nth(year, month + 1, weekday, position) for year, month in reach]
-            yield f"{frequency};BYDAY={position}{recurrence.WEEKDAYS[weekday]}", given
+            days_given = [_nth(year, month + 1, weekday, position) for year, month in reach]
+            yield f"{frequency};BYDAY={position}{recurrence.WEEKDAYS[weekday]}", days_given
 
 
 def _step(numbers: Sequence[int]) -> int:

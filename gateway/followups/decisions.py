@@ -2,8 +2,8 @@
 is, and what ends it without anybody's choice (domain.md §9).
 
 Pure. A decision is open as long as its cause stands, and nobody has chosen. What stands is read
-from the record (`store.waiting`) and compared here with what is open: so it comes right whoever
-wrote the record, and however often it is looked at.
+from the record (`store.waiting`) and compared here with what is open: so it comes right for
+every writer of the record, and however often it is looked at.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,7 +21,7 @@ class DecisionKind(StrEnum):
     PROPOSAL = "proposal"
     """The invitee asks for another time."""
     SAME_PERSON = "same_person"
-    """An answer is held, because somebody else's address gave it."""
+    """An answer is held, because another person's address gave it."""
     PARTY_CRASHER = "party_crasher"
     """Somebody answered who is not invited."""
     WORDS = "words"
@@ -65,7 +65,7 @@ class Ending(StrEnum):
     ANSWERED = "answered"
     """The invitee has said something else since."""
     REMOVED = "removed"
-    """The invitee takes no part any more, or the row is somebody else's."""
+    """The invitee no longer takes part, or the row is another person's."""
     CANCELLED = "cancelled"
     """The follow-up is cancelled, completed, or gone."""
     OVER = "over"
@@ -193,19 +193,19 @@ class Difference:
 
 def difference(waiting: Iterable[Decision], standing: Iterable[Cause]) -> Difference:
     """Compare what is open with the causes that stand."""
-    causes = {(one.kind, one.about): one for one in standing}
+    causes = {(cause.kind, cause.about): cause for cause in standing}
     ended, moved = list[Decision](), list[tuple[Decision, str]]()
-    for one in waiting:
-        cause = causes.pop((one.kind, one.cause.about), None)
+    for decision in waiting:
+        cause = causes.pop((decision.kind, decision.cause.about), None)
         if cause is None:
-            ended.append(one)
-        elif cause.associate != one.cause.associate:
-            moved.append((one, cause.associate))
+            ended.append(decision)
+        elif cause.associate != decision.cause.associate:
+            moved.append((decision, cause.associate))
     return Difference(tuple(ended), tuple(causes.values()), tuple(moved))
 
 
 def visible(actor: Actor, kind: DecisionKind, associate: str) -> bool:
-    """Whether somebody sees a decision, and so may take it. The CRM's own connection sees what is
+    """Whether an actor sees a decision, and so may take it. The CRM's own connection sees what is
     of the domain, an administrator what is nobody's, everybody else what is theirs.
     """
     if actor.is_whole_crm:

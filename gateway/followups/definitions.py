@@ -3,7 +3,7 @@ values (domain.md §11; help page 003, "Mer-fanen"). Pure.
 
 Where nothing of a sort is defined, anything may be said: documents and programs from before go on.
 Once something is, a value that is written anew must be defined; one that stood there before may be
-written back as it was, because whoever edits a title is not to blame for an old field.
+written back as it was, because a title that is edited has nothing to do with an old field.
 """
 
 import math

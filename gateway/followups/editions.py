@@ -39,36 +39,35 @@ def sequence(edition: Edition, instance: Moment | None) -> tuple[int, int]:
     return raised, significant
 
 
-def following(wanted: Edition | None, known: Edition | None) -> Edition | None:
+def following(current: Edition | None, before: Edition | None) -> Edition | None:
     """The follow-up as it stands, with the SEQUENCEs that follow from those of the last edition.
 
     Dates that are changed together have values of their own, cancelled ones first, so that letters
     about them only ever go up.
     """
-    if wanted is None:
+    if current is None:
         return None
-    wanted = _off_without_dates(wanted)
-    if known is None:
-        return replace(wanted, significant=wanted.sequence)
-    top = counter(known)
-    gone = lost(known, wanted, named_dates(known))
-    kept = [one for one in known.date_sequences if one[0] not in gone]
+    current = _off_without_dates(current)
+    if before is None:
+        return replace(current, significant=current.sequence)
+    top = counter(before)
+    lost_dates = lost(before, current, named_dates(before))
+    kept_sequences = [entry for entry in before.date_sequences if entry[0] not in lost_dates]
     same = replace(
-        wanted, sequence=known.sequence, significant=known.significant, date_sequences=tuple(kept)
+        current,
+        sequence=before.sequence,
+        significant=before.significant,
+        date_sequences=tuple(kept_sequences),
     )
-    if asks_again(known, wanted) or known.cancelled != wanted.cancelled:
-        return replace(
-            same,
-            sequence=top + 1,
-            significant=top + 1,
-            date_sequences=tuple((original, top + 1, top + 1) for original, *_ in kept),
-        )
-    if _reframed(known, wanted):  # only shortened: the answers stand
+    if asks_again(before, current) or before.cancelled != current.cancelled:
+        date_sequences = tuple((original, top + 1, top + 1) for original, *_ in kept_sequences)
+        return replace(same, sequence=top + 1, significant=top + 1, date_sequences=date_sequences)
+    if _reframed(before, current):  # only shortened: the answers stand
         top += 1
         same = replace(same, sequence=top)
-    pairs = {original: (raised, significant) for original, raised, significant in kept}
-    changed = [one for one in changed_dates(known, same) if one not in gone]
-    for number, original in enumerate(sorted(changed, key=lambda one: takes_place(same, one)), 1):
+    pairs = {original: (raised, significant) for original, raised, significant in kept_sequences}
+    changed = [date for date in changed_dates(before, same) if date not in lost_dates]
+    for number, original in enumerate(sorted(changed, key=lambda date: takes_place(same, date)), 1):
         pairs[original] = (top + number, top + number)
     return replace(
         same,
@@ -79,12 +78,12 @@ def following(wanted: Edition | None, known: Edition | None) -> Edition | None:
 
 
 def _off_without_dates(edition: Edition) -> Edition:
-    """A series of which no date takes place is cancelled: nobody holds anything of it, and whoever
-    is asked about a date later is asked about all of it.
+    """A series of which no date takes place is cancelled: nobody holds anything of it, and an
+    invitee who is asked about a date later is asked about all of it.
     """
     if edition.cancelled or edition.recurrence is None or first(edition) is not None:
         return edition
-    reasons = [one.cancel_reason for one in edition.dates if one.cancel_reason]
+    reasons = [change.cancel_reason for change in edition.dates if change.cancel_reason]
     return replace(edition, cancelled=True, cancel_reason="; ".join(dict.fromkeys(reasons)))
 
 
@@ -92,23 +91,20 @@ def raised(edition: Edition, to: int) -> Edition:
     """Every component at least at `to`, because of a CANCEL of all of it. That is not significant:
     answers stay valid.
     """
-    return replace(
-        edition,
-        sequence=max(edition.sequence, to),
-        date_sequences=tuple(
-            (original, max(own, to), significant)
-            for original, own, significant in edition.date_sequences
-        ),
+    date_sequences = tuple(
+        (original, max(own, to), significant)
+        for original, own, significant in edition.date_sequences
     )
+    return replace(edition, sequence=max(edition.sequence, to), date_sequences=date_sequences)
 
 
 def asks_again(before: Edition, after: Edition) -> bool:
-    """Whether everybody must be asked again about all of it: time, place or recurrence, but for an
-    earlier end (itip.md §2).
+    """Whether everybody must be asked again about all of it: another time, place or recurrence,
+    except an earlier end of the series (itip.md §2).
     """
-    return _frame(before) != _frame(after) or not (
-        rules.same(before, after) or rules.shortened(before, after)
-    )
+    if _frame(before) != _frame(after):
+        return True
+    return not rules.same(before, after) and not rules.shortened(before, after)
 
 
 def whole_differs(before: Edition, after: Edition) -> bool:
@@ -136,7 +132,7 @@ def differs(before: Edition, after: Edition) -> bool:
 
 def changed_dates(before: Edition, after: Edition) -> list[Moment]:
     """The dates of a series that are not as they were, or were changed and changed back since:
-    those who answered are asked again.
+    invitees who answered are asked again.
     """
     old, new = before.recurrence, after.recurrence
     if old is None or new is None:
@@ -145,17 +141,17 @@ def changed_dates(before: Edition, after: Edition) -> list[Moment]:
         return []
     own = set(before.dates) ^ set(after.dates)
     raised = set(before.date_sequences) ^ set(after.date_sequences)
-    named = {
+    dates = {
         *(set(old.exdates) ^ set(new.exdates)),
         *(set(old.rdates) ^ set(new.rdates)),
         *(change.original for change in own),
         *(original for original, *_ in raised),
     }
-    return [date for date in sorted(named, key=str) if _date_differs(before, after, date)]
+    return [date for date in sorted(dates, key=str) if _date_differs(before, after, date)]
 
 
 def takes_place(edition: Edition, original: Moment) -> bool:
-    """Whether this date of the series is neither cancelled nor none of its dates."""
+    """Whether this is a date of the series, and not cancelled."""
     return times(edition, original) is not None
 
 
@@ -167,7 +163,7 @@ def is_cancelled(edition: Edition, date: Moment) -> bool:
 
 
 def lacks_date(edition: Edition | None, date: Moment | None) -> bool:
-    """Whether this is no date of the series, and none that somebody cancelled."""
+    """Whether this is not a date of the series, and was not before it was cancelled."""
     return (
         edition is not None
         and date is not None
@@ -178,19 +174,21 @@ def lacks_date(edition: Edition | None, date: Moment | None) -> bool:
 
 
 def first(edition: Edition) -> Moment | None:
-    """The first date of a series that takes place; None where none does, and for what does not
+    """The first date of a series that takes place; None where no date does, and for what does not
     recur.
     """
-    return next((one for one in recurrence.instances(edition) if takes_place(edition, one)), None)
+    return next(
+        (date for date in recurrence.instances(edition) if takes_place(edition, date)), None
+    )
 
 
 def times(edition: Edition, original: Moment) -> tuple[Moment, Moment | None] | None:
-    """Start and, where it has one of its own, end of a date; None where it does not take place."""
+    """Start and, where it has its own, end of a date; None where it does not take place."""
     if edition.recurrence is None:  # of a list the first date may be all that is left
         return (original, None) if original == edition.start else None
     if original in edition.recurrence.exdates:
         return None
-    own = next((one for one in edition.dates if one.original == original), None)
+    own = next((change for change in edition.dates if change.original == original), None)
     if own is not None:
         return (
             None if own.cancelled else (own.start if own.start is not None else original, own.end)
@@ -203,14 +201,14 @@ def times(edition: Edition, original: Moment) -> tuple[Moment, Moment | None] | 
 
 
 def seen(edition: Edition, date: Moment | None) -> Edition:
-    """What somebody sees of a follow-up who is invited to this one date of it: a meeting that keeps
-    the series' UID and has a RECURRENCE-ID, but no rule (RFC 5546 §3.2.2). None: all of it.
+    """What an invitee of this one date sees of a follow-up: a meeting that keeps the series' UID
+    and has a RECURRENCE-ID, but no rule (RFC 5546 §3.2.2). None: all of it.
     """
     if date is None:
         return edition
     when, own = (
         times(edition, date),
-        next((one for one in edition.dates if one.original == date), None),
+        next((change for change in edition.dates if change.original == date), None),
     )
     start, end = (date, None) if when is None else when
     if end is None and edition.start is not None and edition.end is not None:
@@ -233,8 +231,8 @@ def seen(edition: Edition, date: Moment | None) -> Edition:
 
 
 class Views:
-    """The follow-up as somebody sees it who is invited to one date, or to all of it (None); made
-    once for each date.
+    """The follow-up as an invitee of one date, or of all of it (None), sees it; made once for each
+    date.
     """
 
     def __init__(self, edition: Edition | None) -> None:
@@ -250,35 +248,38 @@ class Views:
 
 
 def guests(edition: Edition, date: Moment | None) -> tuple[Guest, ...]:
-    """Who takes part in all of it, or in this date of it, each with his answer to that."""
-    taking = (one for one in edition.guests if one.date is None or one.date == date)
+    """Who takes part in all of it, or in this date of it, each with their answer to that."""
+    taking = (guest for guest in edition.guests if guest.date is None or guest.date == date)
     if date is None:
         return tuple(taking)
     return tuple(
-        Guest(one.name, one.address, dict(one.date_replies).get(date, one.reply)) for one in taking
+        Guest(guest.name, guest.address, dict(guest.date_replies).get(date, guest.reply))
+        for guest in taking
     )
 
 
 def cancel_reason(edition: Edition, original: Moment | None) -> str:
-    """Why all of it, or this date of it, is cancelled; "" where nobody said. No part of what makes
-    a letter owed.
+    """Why all of it, or this date of it, is cancelled; "" where nobody said. It does not make a
+    letter owed.
     """
     if original is None:
         return edition.cancel_reason
-    return next((one.cancel_reason for one in edition.dates if one.original == original), "")
+    return next(
+        (change.cancel_reason for change in edition.dates if change.original == original), ""
+    )
 
 
 def own_dates(edition: Edition) -> list[Moment]:
     """Dates that go with a series as further VEVENTs: those with data of their own, and those that
-    once had some.
+    had some before.
 
     Many clients drop exceptions when a newer master arrives, others keep what they once were told
     (itip.md §2).
     """
-    named = {one.original for one in edition.dates} | {
+    dates = {change.original for change in edition.dates} | {
         original for original, *_ in edition.date_sequences
     }
-    return sorted((one for one in named if takes_place(edition, one)), key=str)
+    return sorted((date for date in dates if takes_place(edition, date)), key=str)
 
 
 def with_own(edition: Edition, dates: Iterable[Moment]) -> Edition:
@@ -290,7 +291,7 @@ def with_own(edition: Edition, dates: Iterable[Moment]) -> Edition:
 
 
 def with_date(base: Edition, edition: Edition, original: Moment) -> Edition:
-    """What somebody holds who held `base` and was sent this one date of `edition`."""
+    """What an invitee holds who held `base` and was sent this one date of `edition`."""
     old, new = base.recurrence, edition.recurrence
     assert old is not None
     assert new is not None
@@ -319,19 +320,19 @@ def _with(
     """The entries of before, those of this one date as they are after; in the order of their
     dates.
     """
-    kept = [entry for entry in before if date_of(entry) != original]
+    others = [entry for entry in before if date_of(entry) != original]
     new = [entry for entry in after if date_of(entry) == original]
-    return tuple(sorted([*kept, *new], key=lambda entry: str(date_of(entry))))
+    return tuple(sorted([*others, *new], key=lambda entry: str(date_of(entry))))
 
 
-def lost(known: Edition, wanted: Edition, named: Iterable[Moment]) -> frozenset[Moment]:
-    """Of these dates the ones that the rule gave and gives no more: start, zone or rule of the
+def lost(before: Edition, after: Edition, dates: Iterable[Moment]) -> frozenset[Moment]:
+    """Of these dates those that the rule gave and no longer gives: start, zone or rule of the
     series changed.
     """
-    if known.recurrence is None or _grid(known) == _grid(wanted):
+    if before.recurrence is None or _grid(before) == _grid(after):
         return frozenset()
     return frozenset(
-        one for one in set(named) if rules.ruled(known, one) and not rules.ruled(wanted, one)
+        date for date in set(dates) if rules.ruled(before, date) and not rules.ruled(after, date)
     )
 
 
@@ -342,16 +343,18 @@ def named_dates(edition: Edition) -> set[Moment]:
     return {
         *edition.recurrence.exdates,
         *edition.recurrence.rdates,
-        *(one.original for one in edition.dates),
+        *(change.original for change in edition.dates),
         *(original for original, *_ in edition.date_sequences),
     }
 
 
 def _date_differs(before: Edition, after: Edition, original: Moment) -> bool:
     old, new = times(before, original), times(after, original)
-    return new != old or (
-        new is not None and sequence(before, original)[1] < sequence(after, original)[1]
-    )
+    if new != old or new is None:
+        return new != old
+    _, significant_before = sequence(before, original)
+    _, significant_after = sequence(after, original)
+    return significant_before < significant_after
 
 
 def _grid(edition: Edition) -> tuple[object, ...]:
@@ -372,8 +375,8 @@ def zone(edition: Edition) -> str | None:
 
 
 def is_utc(name: str) -> bool:
-    """Whether instants of this zone are written in the UTC form (`…Z`),
-    which needs no VTIMEZONE.
+    """Whether instants of this zone are written in the UTC form (`…Z`), which needs no
+    VTIMEZONE.
     """
     return name.upper() in UTC_NAMES
 
@@ -393,5 +396,5 @@ def _frame(edition: Edition) -> tuple[object, ...]:
     return when, edition.all_day, place(edition)
 
 
-def _by_date(one: tuple[Moment, *tuple[object, ...]]) -> str:
-    return str(one[0])
+def _by_date(entry: tuple[Moment, *tuple[object, ...]]) -> str:
+    return str(entry[0])

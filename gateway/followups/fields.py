@@ -404,8 +404,8 @@ def columns(field: Field) -> tuple[str, ...]:
 WATCHED = frozenset(
     {
         *(column for field in FIELDS for column in columns(field)),
-        *(one.column for one in BESIDE),
-        *(one.column for one in INTERNAL if one.shown),
+        *(field.column for field in BESIDE),
+        *(field.column for field in INTERNAL if field.shown),
     }
 )
 """Columns whose change leaves a mark."""
@@ -413,7 +413,7 @@ WATCHED = frozenset(
 CONTINUED = frozenset(
     {
         *(column for field in FIELDS if field.continued for column in field.columns),
-        *(one.column for one in (*BESIDE, *INTERNAL) if one.continued),
+        *(field.column for field in (*BESIDE, *INTERNAL) if field.continued),
     }
 )
 """Columns that may hold something else from one date of a series on."""

@@ -57,7 +57,7 @@ def pairs(text: str) -> list[tuple[str, str]]:
 
 
 def parts(text: str) -> dict[str, str]:
-    """The same by name, without an INTERVAL and an UNTIL that say nothing."""
+    """The parts by name, without an INTERVAL and an UNTIL that say nothing."""
     return {
         name: value
         for name, value in pairs(text)
@@ -70,25 +70,25 @@ def endless(until: str) -> bool:
     return until[:4].isdigit() and int(until[:4]) >= ENDLESS
 
 
-def joined(found: dict[str, str]) -> str:
+def joined(rule: dict[str, str]) -> str:
     """The text of these parts; "" of none."""
-    return ";".join(f"{name}={value}" for name, value in found.items())
+    return ";".join(f"{name}={value}" for name, value in rule.items())
 
 
 def normal(text: str, *, all_day: bool) -> str:
     """The same dates in the form that every calendar reads, where a rule says more than it may and
     still only one thing.
     """
-    found = parts(text)
+    rule = parts(text)
     if all_day:
-        found = {
-            name: value for name, value in found.items() if name not in CLOCK
+        rule = {
+            name: value for name, value in rule.items() if name not in CLOCK
         }  # "MUST be ignored" with a DATE
-    if found.get("FREQ") == "WEEKLY" and "BYDAY" in found:
-        found["BYDAY"] = re.sub(
-            rf"(?<![0-9])[+-]?0?1(?={WEEKDAY})", "", found["BYDAY"]
+    if rule.get("FREQ") == "WEEKLY" and "BYDAY" in rule:
+        rule["BYDAY"] = re.sub(
+            rf"(?<![0-9])[+-]?0?1(?={WEEKDAY})", "", rule["BYDAY"]
         )  # a week has one of each
-    return joined(found)
+    return joined(rule)
 
 
 def problem(text: str) -> str:
@@ -100,23 +100,23 @@ def problem(text: str) -> str:
     )
 
 
-def _problems(found: list[tuple[str, str]]) -> Iterator[str]:
-    said = dict(found)
-    if said.get("FREQ") not in FREQUENCIES:
+def _problems(entries: list[tuple[str, str]]) -> Iterator[str]:
+    rule = dict(entries)
+    if rule.get("FREQ") not in FREQUENCIES:
         yield f"FREQ must be one of {', '.join(FREQUENCIES)}"
         return
-    for name, value in found:
-        yield from _of_part(name, value, said["FREQ"])
-    if len(said) != len(found):
+    for name, value in entries:
+        yield from _of_part(name, value, rule["FREQ"])
+    if len(rule) != len(entries):
         yield "something is said twice"
-    if said.keys() >= {*ENDS}:
+    if rule.keys() >= {*ENDS}:
         yield "it ends by COUNT or by UNTIL, not by both"
-    by_parts = [name for name in said if name.startswith("BY")]
+    by_parts = [name for name in rule if name.startswith("BY")]
     if by_parts == ["BYSETPOS"]:
         yield "BYSETPOS says which of other BY… parts"
-    yield from _times(said)
-    yield from _weekdays(said)
-    if is_impossible(said):
+    yield from _times(rule)
+    yield from _weekdays(rule)
+    if is_impossible(rule):
         yield "no month has such a day"
 
 
@@ -133,28 +133,28 @@ def _of_part(name: str, value: str, frequency: str) -> Iterator[str]:
         yield f"{name} does not go with FREQ={frequency}"
 
 
-def _times(said: dict[str, str]) -> Iterator[str]:
-    if prod(len(said[name].split(",")) for name in CLOCK & said.keys()) > MOST_TIMES:
+def _times(rule: dict[str, str]) -> Iterator[str]:
+    if prod(len(rule[name].split(",")) for name in CLOCK & rule.keys()) > MOST_TIMES:
         yield f"it names more than {MOST_TIMES} times of a day"
 
 
-def _weekdays(said: dict[str, str]) -> Iterator[str]:
+def _weekdays(rule: dict[str, str]) -> Iterator[str]:
     """RFC 5545 §3.3.10: "+1MO" is a day of a month or a year."""
-    numbers = [int(number) for number in re.findall(rf"([+-]?\d+){WEEKDAY}", said.get("BYDAY", ""))]
-    if numbers and (said["FREQ"] in ("DAILY", "WEEKLY") or "BYWEEKNO" in said):
-        yield f"BYDAY={said['BYDAY']} counts the days of a month or a year"
+    numbers = [int(number) for number in re.findall(rf"([+-]?\d+){WEEKDAY}", rule.get("BYDAY", ""))]
+    if numbers and (rule["FREQ"] in ("DAILY", "WEEKLY") or "BYWEEKNO" in rule):
+        yield f"BYDAY={rule['BYDAY']} counts the days of a month or a year"
     elif any(abs(number) > 5 for number in numbers) and (
-        said["FREQ"] == "MONTHLY" or "BYMONTH" in said
+        rule["FREQ"] == "MONTHLY" or "BYMONTH" in rule
     ):
         yield "no month has such a day"
 
 
-def is_impossible(found: dict[str, str]) -> bool:
+def is_impossible(rule: dict[str, str]) -> bool:
     """30 February, and other days that no month has."""
     try:
         longest = max(
-            LONGEST_MONTHS[int(month) - 1] for month in found.get("BYMONTH", "").split(",")
+            LONGEST_MONTHS[int(month) - 1] for month in rule.get("BYMONTH", "").split(",")
         )
-        return all(abs(int(day)) > longest for day in found.get("BYMONTHDAY", "").split(","))
+        return all(abs(int(day)) > longest for day in rule.get("BYMONTHDAY", "").split(","))
     except (ValueError, IndexError):
         return False  # one of them is missing, or no number

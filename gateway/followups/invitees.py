@@ -36,7 +36,7 @@ class Result(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why somebody was not added, or was added without the switch."""
+    """Why a candidate was not added, or was added without the switch."""
 
     NONE = ""
     NOT_INVITABLE = "not_invitable"
@@ -101,14 +101,15 @@ class Present:
 
 
 def choose(candidates: Sequence[Candidate], present: Mapping[str, Present]) -> list[Choice]:
-    """Who becomes a row, in their order. `present`: rows that are there, by `Candidate.who`. Who is
-    picked twice is added once.
+    """Which candidates become rows, in their order. `present`: rows that are there, by
+    `Candidate.who`. A candidate who is picked twice is added once.
     """
-    choices, picked = list[Choice](), set[str]()
+    choices = list[Choice]()
+    picked = set[str]()
     for candidate in candidates:
-        there = present.get(candidate.who)
-        if there is not None and not there.removed:
-            choices.append(Choice(candidate, Result.PRESENT, row=there.row))
+        row_of_person = present.get(candidate.who)
+        if row_of_person is not None and not row_of_person.removed:
+            choices.append(Choice(candidate, Result.PRESENT, row=row_of_person.row))
         elif candidate.who in picked:
             choices.append(Choice(candidate, Result.PRESENT))
         elif not candidate.invitable:
@@ -116,7 +117,9 @@ def choose(candidates: Sequence[Candidate], present: Mapping[str, Present]) -> l
         elif candidate.kind == Source.EMAIL and not candidate.addresses:
             choices.append(Choice(candidate, Result.REFUSED, Reason.NO_ADDRESS))
         else:
-            row = there.row if there is not None else None
-            choices.append(Choice(candidate, Result.ADDED, row=row, removed=there is not None))
+            row = row_of_person.row if row_of_person is not None else None
+            choices.append(
+                Choice(candidate, Result.ADDED, row=row, removed=row_of_person is not None)
+            )
             picked.add(candidate.who)
     return choices

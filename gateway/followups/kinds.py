@@ -27,21 +27,21 @@ OF_A_START = ("end", "recurrence", "instances")
 """Fields that say nothing without a start."""
 
 
-def lacking(kind: Kind, said: Collection[str]) -> list[tuple[str, str]]:
+def lacking(kind: Kind, fields_said: Collection[str]) -> list[tuple[str, str]]:
     """What is wrong with a follow-up that says these fields: the field, and what is allowed."""
     wrong = [
         (field, marked("needs a start"))
         for field in OF_A_START
-        if field in said and "start" not in said
+        if field in fields_said and "start" not in fields_said
     ]
-    first, *others = REQUIRED[kind]
-    if first not in said and not any(field in said for field in others):
+    first, *rest = REQUIRED[kind]
+    if first not in fields_said and not any(field in fields_said for field in rest):
         wrong.append((first, LACKING[kind]))
     return wrong
 
 
 def carried_out(kind: str, *, has_start: bool) -> None:
-    """Raises `Refused` for what is no call that is planned."""
+    """Raises `Refused` for anything but a planned call."""
     if kind != Kind.CALL:
         raise Refused(marked("only a call is carried out; this is a %(kind)s"), kind=Kind(kind))
     if has_start:

@@ -1,4 +1,4 @@
-"""What a series has that Outlook cannot hold, in words for whoever keeps the record. Such a letter
+"""What a series has that Outlook cannot hold, in words for its owner. Such a letter
 leaves: every other program reads it, and Outlook shows what it can.
 
 MS-OXCICAL §2.1.3.2.2 (the forms of rules), MS-OXOCAL §2.2.1.44.1 (steps and counts), §3.1.5.6
@@ -39,21 +39,21 @@ def shown(note: str, delivery: str) -> str:
 
 
 def warning(edition: Edition) -> str:
-    """Everything of a series that Outlook cannot hold; "" where there is nothing, and for what no
-    calendar entry can say at all.
+    """Everything of a series that Outlook cannot hold; "" where it can hold all of it, and for what
+    no calendar entry can say at all.
     """
     if edition.recurrence is None or edition.start is None:
         return ""
     try:
-        said = covering.told(edition)
+        entry = covering.told(edition)
     except InputError:
         return ""
-    found = [
-        *_rule(grammar.parts(said.rrule)),
+    reasons = [
+        *_rule(grammar.parts(entry.rrule)),
         *_neighbours(edition),
-        *_beside(edition, said),
+        *_beside(edition, entry),
     ]
-    return PREFIX + "; ".join(found) if found else ""
+    return PREFIX + "; ".join(reasons) if reasons else ""
 
 
 def _rule(parts: dict[str, str]) -> Iterator[str]:
@@ -63,11 +63,11 @@ def _rule(parts: dict[str, str]) -> Iterator[str]:
     if step > LONGEST_STEPS[parts["FREQ"]]:
         yield f"its step is {step}, more than {LONGEST_STEPS[parts['FREQ']]}"
     days = parts.get("BYDAY", "").split(",")
-    if len(days) > 1 and any(one[:1] in "+-0123456789" for one in days):
+    if len(days) > 1 and any(day[:1] in "+-0123456789" for day in days):
         yield f"it names several weekdays by position (BYDAY={parts['BYDAY']})"
-    for name, what in SINGLE.items():
+    for name, phrase in SINGLE.items():
         if "," in parts.get(name, ""):
-            yield f"it names several {what} ({name}={parts[name]})"
+            yield f"it names several {phrase} ({name}={parts[name]})"
     for name in UNKNOWN:
         if name in parts:
             yield f"it has {name}"
@@ -95,8 +95,8 @@ def _rises(days: Sequence[date]) -> bool:
     return all(earlier < later for earlier, later in pairwise(days))
 
 
-def _beside(edition: Edition, said: covering.Told) -> Iterator[str]:
-    if said.rdates:
-        days = ", ".join(recurrence.day_of(edition, one).isoformat() for one in said.rdates[:5])
-        more = ", ..." if len(said.rdates) > 5 else ""
+def _beside(edition: Edition, entry: covering.Told) -> Iterator[str]:
+    if entry.rdates:
+        days = ", ".join(recurrence.day_of(edition, date).isoformat() for date in entry.rdates[:5])
+        more = ", ..." if len(entry.rdates) > 5 else ""
         yield f"dates beside its rule are missing there ({days}{more})"

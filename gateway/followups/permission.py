@@ -29,7 +29,7 @@ class Verb(StrEnum):
     ANSWER = "answer"
     """What an invited associate does with the own row: answer, see, priority, alarm, progress."""
     OWN = "own"
-    """What nobody does for somebody else: having seen it, taking it out of the own diary."""
+    """What nobody does for another person: having seen it, taking it out of the own diary."""
     DIRECTORY = "directory"
     """Write people, companies, groups and lists."""
     IMPORT = "import"

@@ -6,8 +6,8 @@ that nine o'clock stays nine o'clock over a change of summer time (RFC 5545 §3.
 named by its original start; dates of its own (moved, added, cancelled) keep that name.
 
 A rule is not walked from its start: it is taken up near the window that is asked for, which gives
-the same dates. One with COUNT is walked once, to its last date, and has no end for us where that is
-more than 50 000 dates away. Raises `InputError` for a rule that is not understood, steps in less
+the same dates. A rule with COUNT is walked once, to its last date, and has no end for us where that
+is more than 50 000 dates away. Raises `InputError` for a rule that is not understood, steps in less
 than days, or gives no date in a century of steps.
 """
 
@@ -66,28 +66,29 @@ def instances(
 ) -> Iterator[Moment]:
     """Original starts from `after` (inclusive) to `before` (exclusive), in order, at most `limit`.
 
-    Cancelled dates are among them (an answer to one is `closed`, not a ghost); excluded ones
-    (EXDATE) are not. A follow-up that does not recur has none: its one date has no name of its own.
+    Cancelled dates are among them (an answer to one is `closed`, not a ghost); excluded dates
+    (EXDATE) are not. A follow-up that does not recur has no dates: its only one has no name of its
+    own.
     """
     if edition.recurrence is None or edition.start is None:
         return
     excluded = frozenset(edition.recurrence.exdates)
-    extra = {*edition.recurrence.rdates, *(one.original for one in edition.dates)} - excluded
+    extra = {*edition.recurrence.rdates, *(change.original for change in edition.dates)} - excluded
     if not edition.recurrence.rrule and edition.start not in excluded:
         extra.add(edition.start)  # a list of dates begins with the start itself
     fits = partial(_within, after, before)
-    single = sorted(one for one in extra if fits(one))
+    single = sorted(date for date in extra if fits(date))
     ruled = (
-        one
-        for one in _ruled(edition, after, before)
-        if fits(one) and one not in excluded and one not in extra
+        date
+        for date in _ruled(edition, after, before)
+        if fits(date) and date not in excluded and date not in extra
     )
     yield from islice(_merged(single, ruled), limit)
 
 
 def is_instance(edition: Edition, moment: Moment) -> bool:
-    """Whether `moment` is the original start of a date of this series:
-    directly, however far from the start it is.
+    """Whether `moment` is the original start of a date of this series: directly, however far from
+    the start it is.
     """
     if (
         edition.recurrence is None
@@ -113,21 +114,18 @@ def on_day(edition: Edition, day: date) -> tuple[Moment, ...]:
         return ()
     if edition.all_day:
         return (day,) if is_instance(edition, day) else ()
-    zone = ZoneInfo(edition.timezone)
-    start = datetime.combine(day, time(), zone).astimezone(UTC)
-    return tuple(
-        instances(edition, start, datetime.combine(day + DAY, time(), zone).astimezone(UTC), 100)
-    )
+    begin, end = _midnight(edition, day), _midnight(edition, day + DAY)
+    return tuple(instances(edition, begin, end, 100))
 
 
 def start_of(edition: Edition, instance: Moment) -> Moment:
-    """When a date of the series really begins:
-    its own start if it was moved, else its original one.
+    """When a date of the series really begins: its own start if it was moved, else its original
+    start.
     """
-    return next(
-        (one.start for one in edition.dates if one.original == instance and one.start is not None),
-        instance,
-    )
+    for change in edition.dates:
+        if change.original == instance and change.start is not None:
+            return change.start
+    return instance
 
 
 def begin_of(edition: Edition, instance: Moment | None = None) -> datetime | None:
@@ -142,17 +140,16 @@ def begin_of(edition: Edition, instance: Moment | None = None) -> datetime | Non
 
 
 def end_of(edition: Edition, instance: Moment | None = None) -> datetime | None:
-    """The instant at which a single follow-up, or one date of a series, is over.
-    None: it has no time at all.
+    """The instant at which a single follow-up, or one date of a series, is over. None: it has no
+    time at all.
     """
     if instance is None:
         start, end = edition.start, edition.end
         if start is None:
-            return (
-                _midnight(edition, edition.deadline + DAY) if edition.deadline is not None else None
-            )
+            deadline = edition.deadline
+            return _midnight(edition, deadline + DAY) if deadline is not None else None
     else:
-        own = next((one for one in edition.dates if one.original == instance), None)
+        own = next((change for change in edition.dates if change.original == instance), None)
         start = own.start if own and own.start is not None else instance
         end = own.end if own and own.end is not None else _shifted(edition, start)
     if isinstance(start, datetime):
@@ -175,12 +172,12 @@ def last_end(edition: Edition) -> datetime | None:
     if parts and last is None:
         return None
     own = [change.original for change in edition.dates]
-    left_out = {change.original for change in edition.dates if change.cancelled}
-    left_out |= set(edition.recurrence.exdates)
+    absent = {change.original for change in edition.dates if change.cancelled}
+    absent |= set(edition.recurrence.exdates)
     ends = [
         end_of(edition, date)
         for date in (*_latest(edition, last), *edition.recurrence.rdates, *own)
-        if date not in left_out
+        if date not in absent
     ]
     return max((end for end in ends if end is not None), default=end_of(edition))
 
@@ -196,8 +193,8 @@ def _latest(edition: Edition, last: datetime | None) -> list[Moment]:
 
 
 def over(edition: Edition, now: datetime, instance: Moment | None = None) -> bool:
-    """The last date, or the one that is asked about, has passed.
-    A follow-up without any date is never over.
+    """The last date, or the date that is asked about, has passed. A follow-up without any date is
+    never over.
     """
     end = last_end(edition) if instance is None else end_of(edition, instance)
     return end is not None and end <= now
@@ -207,10 +204,10 @@ def occurrences(
     edition: Edition, after: datetime, before: datetime, limit: int = LIMIT
 ) -> Iterator[Occurrence]:
     """What takes place between two instants, in the order of the dates' names: moved, added and
-    single ones; no cancelled one.
+    single dates, and no cancelled ones.
 
-    A date belongs to the window by its own times: one that was moved out of it does not, one that
-    was moved into it does.
+    A date belongs to the window by its own times: a date that was moved out of it does not, a date
+    that was moved into it does.
     """
     if edition.start is None or edition.cancelled:
         return
@@ -241,8 +238,8 @@ def _occurrence(edition: Edition, original: Moment, own: DateChange | None) -> O
 
 
 def until(edition: Edition) -> Moment | None:
-    """The UNTIL of a series, as a moment of its own kind;
-    None where the rule ends in another way or never.
+    """The UNTIL of a series, as a moment of its own kind; None where the rule ends in another way
+    or never.
     """
     if edition.recurrence is None or not edition.recurrence.rrule:
         return None
@@ -262,7 +259,7 @@ def last(edition: Edition) -> Moment | None:
 
 def explicit(edition: Edition) -> dict[str, str]:
     """The parts of a rule with everything that it takes from its start said in it. Raises
-    `InputError` for what is no rule.
+    `InputError` for a text that is not a rule.
     """
     assert edition.recurrence is not None
     assert edition.start is not None
@@ -270,9 +267,7 @@ def explicit(edition: Edition) -> dict[str, str]:
 
 
 def check(text: str) -> None:
-    """Raises `InputError` with the reason where a rule is none
-    that every calendar understands as we do.
-    """
+    """Raises `InputError` with the reason where not every calendar understands a rule as we do."""
     if reason := grammar.problem(text):
         raise InputError(reason)
     parts = _parts(text)
@@ -281,15 +276,15 @@ def check(text: str) -> None:
     _rule(_pattern(parts), datetime(2026, 1, 1, 9), None)  # noqa: DTZ001  # wall clock
 
 
-def _overlaps(edition: Edition, one: Occurrence, after: datetime, before: datetime) -> bool:
-    start = one.start if isinstance(one.start, datetime) else _midnight(edition, one.start)
-    end = end_of(edition, one.original)
+def _overlaps(edition: Edition, date: Occurrence, after: datetime, before: datetime) -> bool:
+    start = date.start if isinstance(date.start, datetime) else _midnight(edition, date.start)
+    end = end_of(edition, date.original)
     return start < before and (end is None or end > after or start >= after)
 
 
 def _name_at(edition: Edition, moment: datetime) -> Moment:
-    """A moment as dates of this series are named;
-    a day counts as begun when its moment lies within it.
+    """A moment as dates of this series are named; a day counts as begun when its moment lies within
+    it.
     """
     return moment.astimezone(ZoneInfo(edition.timezone)).date() + DAY if edition.all_day else moment
 
@@ -302,19 +297,19 @@ def _earlier(edition: Edition, first: Moment) -> Moment:
 
 
 def _within_reach(moment: Point) -> Point:
-    """The same, or the end of `REACH` before or after which it lies."""
+    """The moment, or the end of `REACH` before or after which it lies."""
     if moment.year in REACH:
         return moment
     return moment.replace(year=REACH[0] if moment.year < REACH[0] else REACH[-1], day=1)
 
 
-def _within(after: Moment | None, before: Moment | None, one: Moment) -> bool:
-    return (after is None or one >= after) and (before is None or one < before)
+def _within(after: Moment | None, before: Moment | None, date: Moment) -> bool:
+    return (after is None or date >= after) and (before is None or date < before)
 
 
 def _ruled(edition: Edition, after: Moment | None, before: Moment | None) -> Iterator[Moment]:
-    """Starts that the rule gives within the window and up to a day around it:
-    wall clocks skip and repeat an hour.
+    """Starts that the rule gives within the window and up to a day around it: wall clocks skip and
+    repeat an hour.
     """
     assert edition.recurrence is not None
     assert edition.start is not None
@@ -326,12 +321,12 @@ def _ruled(edition: Edition, after: Moment | None, before: Moment | None) -> Ite
     end = _last(edition, parts)
     last = end if ceiling is None or (end is not None and end < ceiling) else ceiling
     # Without an end dateutil looks on for years where nothing fits any more.
-    for one in takewhile(
-        lambda one: last is None or one <= last,
+    for clock in takewhile(
+        lambda clock: last is None or clock <= last,
         _walked(_pattern(parts), _anchor(parts, start, floor), last),
     ):
-        if one >= start and (floor is None or one >= floor):
-            yield _moment(edition, one)
+        if clock >= start and (floor is None or clock >= floor):
+            yield _moment(edition, clock)
 
 
 def _beside(edition: Edition, moment: Moment | None, distance: timedelta) -> datetime | None:
@@ -353,15 +348,15 @@ def _last(edition: Edition, parts: dict[str, str]) -> datetime | None:
     ends = [_until(edition, parts.get("UNTIL", ""))]
     if "COUNT" in parts:
         ends.append(_counted(_pattern(parts), _local(edition, edition.start), int(parts["COUNT"])))
-    return min((one for one in ends if one is not None), default=None)
+    return min((end for end in ends if end is not None), default=None)
 
 
 @lru_cache(maxsize=1_000)
 def _counted(text: str, start: datetime, count: int) -> datetime | None:
-    found = None
-    for one in islice(_walked(text, start, None), count if count <= MOST else 0):
-        found = one
-    return found
+    last_date = None
+    for clock in islice(_walked(text, start, None), count if count <= MOST else 0):
+        last_date = clock
+    return last_date
 
 
 class _Step(int):
@@ -374,13 +369,13 @@ class _Step(int):
     most: int
     taken: int = 0
 
-    def __radd__(self, other: int) -> int:
+    def __radd__(self, number: int) -> int:
         self._take()
-        return other + int(self)
+        return number + int(self)
 
-    def __mul__(self, other: int) -> int:
+    def __mul__(self, number: int) -> int:
         self._take()
-        return int(self) * other
+        return int(self) * number
 
     def _take(self) -> None:
         self.taken += 1
@@ -394,15 +389,15 @@ class _Step(int):
 
 def _walked(text: str, start: datetime, until: datetime | None) -> Iterator[datetime]:
     """The dates of a rule, each found within `STEPS`."""
-    made = copy(_rule(text, start, until))
+    rule = copy(_rule(text, start, until))
     parts = _parts(text)
     positions = parts.get("BYSETPOS", "").count(",")
-    step = _Step(made._interval)
+    step = _Step(rule._interval)
     step.text, step.most = text, STEPS[parts["FREQ"]] * 10 // (10 + positions)
-    made._interval = step
-    for one in made:
+    rule._interval = step
+    for clock in rule:
         step.taken = 0
-        yield one
+        yield clock
 
 
 @lru_cache(maxsize=1_000)
@@ -414,10 +409,10 @@ def _rule(text: str, start: datetime, until: datetime | None) -> rrule.rrule:
         )  # the Gregorian calendar repeats; a rule without a date by then has none
     try:
         explicit = _explicit(parts, start)
-        made = rrule.rrulestr(
+        rule = rrule.rrulestr(
             ";".join(f"{name}={value}" for name, value in explicit.items()), dtstart=start
         )
-        return made.replace(until=until)
+        return rule.replace(until=until)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise InputError(
             marked("recurrence rule %(rule)r is not understood: %(error)s"),
@@ -435,8 +430,8 @@ def _reason(error: Exception) -> Phrase:
 
 
 def _parts(text: str) -> dict[str, str]:
-    """What can be expanded;
-    rules that say more than they may were sent before there was `check`.
+    """What can be expanded; rules that say more than they may were sent before there was
+    `check`.
     """
     if len(text) > grammar.LONGEST:
         raise InputError(marked("recurrence rule %(rule)r... is too long"), rule=text[:50])
@@ -460,22 +455,22 @@ def _parts(text: str) -> dict[str, str]:
 
 
 def _explicit(parts: dict[str, str], start: datetime) -> dict[str, str]:
-    """The rule with everything that it takes from its start said in it,
-    so that another start changes nothing.
+    """The rule with everything that it takes from its start said in it, so that another start
+    changes nothing.
     """
-    said = dict(parts)
+    complete = dict(parts)
     days = {"BYDAY", "BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYEASTER"} & parts.keys()
     match parts["FREQ"]:
         case "WEEKLY" if "BYDAY" not in parts:
-            said["BYDAY"] = WEEKDAYS[start.weekday()]
+            complete["BYDAY"] = WEEKDAYS[start.weekday()]
         case "MONTHLY" if not days:
-            said["BYMONTHDAY"] = str(start.day)
+            complete["BYMONTHDAY"] = str(start.day)
         case "YEARLY" if not days:
-            said.setdefault("BYMONTH", str(start.month))
-            said["BYMONTHDAY"] = str(start.day)
+            complete.setdefault("BYMONTH", str(start.month))
+            complete["BYMONTHDAY"] = str(start.day)
         case _:
             pass
-    return said
+    return complete
 
 
 def _anchor(parts: dict[str, str], start: datetime, floor: datetime | None) -> datetime:
@@ -564,20 +559,20 @@ def _midnight(edition: Edition, day: date) -> datetime:
 
 
 def _shifted(edition: Edition, start: Moment) -> Moment | None:
-    """The end of a date that keeps the series' own length,
-    the same exact duration for all (RFC 5545 §3.8.5.3).
+    """The end of a date that keeps the series' own length, the same exact duration for all (RFC
+    5545 §3.8.5.3).
     """
     if edition.start is None or edition.end is None:
         return None
     return start + (edition.end - edition.start)
 
 
-def _merged(one: list[Moment], other: Iterator[Moment]) -> Iterator[Moment]:
+def _merged(first: list[Moment], second: Iterator[Moment]) -> Iterator[Moment]:
     """Two ascending sequences as one, without walking the second further than it is read."""
     at = 0
-    for following in other:
-        while at < len(one) and one[at] < following:
-            yield one[at]
+    for following in second:
+        while at < len(first) and first[at] < following:
+            yield first[at]
             at += 1
         yield following
-    yield from one[at:]
+    yield from first[at:]

@@ -37,24 +37,23 @@ def proper(edition: Edition) -> str:
     """
     if edition.recurrence is None or not edition.recurrence.rrule:
         return ""
-    found = grammar.parts(grammar.normal(edition.recurrence.rrule, all_day=edition.all_day))
-    until = recurrence.until(_ruled_by(edition, found))
+    rule = grammar.parts(grammar.normal(edition.recurrence.rrule, all_day=edition.all_day))
+    until = recurrence.until(_ruled_by(edition, rule))
     if until is not None and edition.all_day:
-        found["UNTIL"] = f"{until:%Y%m%d}"
-    if (
-        until is not None and found.get("COUNT", "").isdigit()
-    ):  # RFC 5545 §3.3.10 wants one of them: the earlier end
-        counted = recurrence.last(_ruled_by(edition, found, without="UNTIL"))
-        del found["UNTIL" if counted is not None and counted <= until else "COUNT"]
-    edition = _ruled_by(edition, found)
-    recurrence.check(grammar.joined(found))
+        rule["UNTIL"] = f"{until:%Y%m%d}"
+    # RFC 5545 §3.3.10 wants one of them: the earlier end.
+    if until is not None and rule.get("COUNT", "").isdigit():
+        last_counted = recurrence.last(_ruled_by(edition, rule, without="UNTIL"))
+        del rule["UNTIL" if last_counted is not None and last_counted <= until else "COUNT"]
+    edition = _ruled_by(edition, rule)
+    recurrence.check(grammar.joined(rule))
     begins_with_it(edition)
-    return grammar.joined(found)
+    return grammar.joined(rule)
 
 
 def begins_with_it(edition: Edition) -> None:
-    """Raises `InputError` where the start is no date of the rule:
-    calendars show it or not, each in its own way.
+    """Raises `InputError` where the start is no date of the rule: calendars show it or not, each in
+    its own way.
     """
     assert edition.start is not None
     if ruled(edition, edition.start):
@@ -62,21 +61,19 @@ def begins_with_it(edition: Edition) -> None:
     first = next(recurrence.instances(bare(edition), limit=1), None)
     if first is None:
         raise InputError(marked("the rule gives no date at all"))
-    day = (
-        first.astimezone(ZoneInfo(edition.timezone)).replace(tzinfo=None)
-        if isinstance(first, datetime)
-        else first
-    )
+    day = first
+    if isinstance(first, datetime):
+        day = first.astimezone(ZoneInfo(edition.timezone)).replace(tzinfo=None)
     raise InputError(
         marked("the start is no date of the rule, whose first one is %(day)s"), day=day.isoformat()
     )
 
 
-def _ruled_by(edition: Edition, found: dict[str, str], without: str = "") -> Edition:
+def _ruled_by(edition: Edition, rule: dict[str, str], without: str = "") -> Edition:
     return replace(
         edition,
         recurrence=Recurrence(
-            grammar.joined({name: value for name, value in found.items() if name != without})
+            grammar.joined({name: value for name, value in rule.items() if name != without})
         ),
     )
 
@@ -105,7 +102,7 @@ def same(before: Edition, after: Edition) -> bool:
     old, new = parts(before.recurrence.rrule), parts(after.recurrence.rrule)
     if old == new or not old or not new:
         return old == new
-    had_end, has_end = ({*ENDS} & one.keys() != set() for one in (old, new))
+    had_end, has_end = ({*ENDS} & rule.keys() != set() for rule in (old, new))
     if had_end != has_end or _pattern(before) != _pattern(after):
         return False
     last = last_ruled(before) if has_end else None
@@ -115,19 +112,20 @@ def same(before: Edition, after: Edition) -> bool:
 def _pattern(edition: Edition) -> dict[str, frozenset[str]]:
     assert edition.recurrence is not None
     normal = grammar.parts(grammar.normal(edition.recurrence.rrule, all_day=edition.all_day))
-    said = recurrence.explicit(_ruled_by(edition, normal))
+    explicit = recurrence.explicit(_ruled_by(edition, normal))
     return {
         name: frozenset(value.split(","))
-        for name, value in said.items()
+        for name, value in explicit.items()
         if name not in ENDS and (name, value) != ("WKST", "MO")
     }
 
 
 def shortened(before: Edition, after: Edition) -> bool:
-    """Whether the rule after gives the dates of the one before up to an earlier end, and no others.
+    """Whether the rule after gives the dates of the rule before up to an earlier end, and no
+    others.
 
     The editions begin at the same time in the same zone. A rule that now says its end in another
-    way, with the same dates, counts, and so does a list of dates of which the first is left.
+    way, with the same dates, counts, too, and a list of dates of which the first is left.
     """
     if before.recurrence is not None and after.recurrence is None:
         return not parts(before.recurrence.rrule)
@@ -156,22 +154,19 @@ def _ends(rule: Mapping[str, str]) -> bool:
 
 
 def last_ruled(edition: Edition) -> Moment | None:
-    """The last date that a rule with an end gives;
-    None where it gives none, or counts more than are ever walked.
+    """The last date that a rule with an end gives; None where it gives no date, or counts more than
+    are ever walked.
     """
     last = recurrence.last(edition)
-    return (
-        last_before(
-            edition, last + (timedelta(days=1) if edition.all_day else timedelta(seconds=1))
-        )
-        if last is not None
-        else None
-    )
+    if last is None:
+        return None
+    step = timedelta(days=1) if edition.all_day else timedelta(seconds=1)
+    return last_before(edition, last + step)
 
 
 def last_before(edition: Edition, moment: Moment) -> Moment | None:
-    """The last date of the rule before a moment (exclusive),
-    looked for in growing steps back to the start.
+    """The last date of the rule before a moment (exclusive), looked for in growing steps back to
+    the start.
     """
     assert edition.start is not None
     series = bare(edition)
@@ -179,9 +174,9 @@ def last_before(edition: Edition, moment: Moment) -> Moment | None:
         return None
     begins = (max(edition.start, moment - timedelta(days=days)) for days in SPANS)
     for begin in dict.fromkeys((*begins, edition.start)):
-        found = list(recurrence.instances(series, begin, moment, recurrence.MOST))
-        if found:
-            return found[-1]
+        dates = list(recurrence.instances(series, begin, moment, recurrence.MOST))
+        if dates:
+            return dates[-1]
     return None
 
 
@@ -193,7 +188,7 @@ def ended_before(edition: Edition, moment: Moment) -> str | None:
     last = last_before(edition, moment)
     if last is None:
         return None
-    kept = {
+    pattern = {
         name: value
         for name, value in grammar.parts(edition.recurrence.rrule).items()
         if name not in ENDS
@@ -201,14 +196,14 @@ def ended_before(edition: Edition, moment: Moment) -> str | None:
     until = (
         f"{last.astimezone(UTC):%Y%m%dT%H%M%SZ}" if isinstance(last, datetime) else f"{last:%Y%m%d}"
     )
-    return grammar.joined(kept | {"UNTIL": until})
+    return grammar.joined(pattern | {"UNTIL": until})
 
 
 def continued_at(edition: Edition, moment: Moment) -> str:
     """The rule for the rest of a series from one of its dates on: a COUNT is what is left of it."""
     assert edition.recurrence is not None
-    found = grammar.parts(edition.recurrence.rrule)
-    if "COUNT" in found:
-        gone = len(list(recurrence.instances(bare(edition), None, moment, recurrence.MOST)))
-        found["COUNT"] = str(max(1, int(found["COUNT"]) - gone))
-    return grammar.joined(found)
+    rule = grammar.parts(edition.recurrence.rrule)
+    if "COUNT" in rule:
+        passed = len(list(recurrence.instances(bare(edition), None, moment, recurrence.MOST)))
+        rule["COUNT"] = str(max(1, int(rule["COUNT"]) - passed))
+    return grammar.joined(rule)

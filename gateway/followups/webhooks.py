@@ -140,18 +140,18 @@ def event_type(
         return OF_DECISIONS[event]
     if not follow_up:
         return None
-    found = (OF_PARTICIPANTS if participant else OF_FOLLOW_UPS).get(event)
-    return None if letter and found not in OF_LETTERS_TOO else found
+    subject = (OF_PARTICIPANTS if participant else OF_FOLLOW_UPS).get(event)
+    return None if letter and subject not in OF_LETTERS_TOO else subject
 
 
 def check_types(types: Collection[str]) -> None:
     """Raises `InputError` for a type that there is not."""
-    known = [one.value for one in EventType if one is not EventType.TEST]
-    if unknown := sorted(set(types) - set(known)):
+    names = [kind.value for kind in EventType if kind is not EventType.TEST]
+    if unknown := sorted(set(types) - set(names)):
         raise InputError(
             marked("types: %(type)r is none; there are %(words)s"),
             type=unknown[0],
-            words=", ".join(known),
+            words=", ".join(names),
         )
 
 
@@ -197,7 +197,7 @@ def new_secret(random: bytes) -> str:
 def signatures(secrets: Collection[str], name: str, at: datetime, body: bytes) -> str:
     """The header `webhook-signature`: one signature for each secret, the newest first."""
     signed = f"{name}.{int(at.timestamp())}.".encode() + body
-    return " ".join(f"v1,{_signature(one, signed)}" for one in secrets)
+    return " ".join(f"v1,{_signature(secret, signed)}" for secret in secrets)
 
 
 def _signature(secret: str, signed: bytes) -> str:
@@ -274,17 +274,17 @@ def is_here(host: str) -> bool:
 def is_refused(host: str, address: str, allowed: Collection[str]) -> bool:
     """Whether nothing is sent to this address of a webhook's host: one of this machine, of a local
     network, or any other that is not public. `allowed`: hosts for which an administrator said
-    otherwise (`webhooks.hosts`). Who names this machine itself means it.
+    otherwise (`webhooks.hosts`). An administrator who names this machine itself means it.
     """
-    if host.lower() in {one.lower() for one in allowed}:
+    if host.lower() in {name.lower() for name in allowed}:
         return False
-    found = ipaddress.ip_address(address.partition("%")[0])
-    inner = _inner(found)
+    number = ipaddress.ip_address(address.partition("%")[0])
+    inner = _inner(number)
     if inner is not None:
         return is_refused(host, str(inner), allowed)
-    if found.is_loopback:
+    if number.is_loopback:
         return not is_here(host)
-    return not found.is_global or found.is_multicast
+    return not number.is_global or number.is_multicast
 
 
 def _inner(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:

@@ -3,7 +3,7 @@
 
 Pure. Nothing is added to a record that its writer did not say (docs/decisions.md), so a row for all
 of such a list stays one row. Only the planner looks at it as at a row for each date, and its
-invitations say which date they are for. What comes of that is told of the row again: a standing on
+invitations say which date they are for. What comes of that is said of the row again: a standing on
 the date, a letter to the row.
 
 Above so many invitations the list is not sent, and its rows say what to do by hand.
@@ -66,22 +66,22 @@ class Apart:
                 standings[origin.participant][origin.date] = row.standings[SERIES]
         return [replace(row, standings=standings[row.participant]) for row in self.given]
 
-    def changes(self, made: Sequence[Change], after: Sequence[Invitee]) -> tuple[Change, ...]:
+    def changes(self, changed: Sequence[Change], after: Sequence[Invitee]) -> tuple[Change, ...]:
         """The same of the rows. A date that has what its row has shares that."""
         if not self.origins:
-            return tuple(made)
+            return tuple(changed)
         whole = {row.participant: row.standings.get(SERIES, Standing()) for row in after}
         own = {(row.participant, date) for row in self.given for date in row.standings}
-        told = list[Change]()
-        for change in made:
+        changes_of_rows = list[Change]()
+        for change in changed:
             origin = self.origins.get(change.participant)
             if origin is None:
-                told.append(change)
+                changes_of_rows.append(change)
                 continue
             number, date = origin.participant, origin.date
             if (number, date) in own or change.standing != _shared(whole[number]):
-                told.append(replace(change, participant=number, instance=date))
-        return tuple(told)
+                changes_of_rows.append(replace(change, participant=number, instance=date))
+        return tuple(changes_of_rows)
 
     def owed(self, letters: Iterable[Owed]) -> tuple[Owed, ...]:
         """The same to the rows."""
@@ -104,21 +104,23 @@ class Apart:
         origin = self.origins.get(copy.participant)
         return copy if origin is None else replace(copy, participant=origin.participant)
 
-    def notes(self, said: Mapping[int, str]) -> dict[int, str]:
+    def notes(self, notes_of_parts: Mapping[int, str]) -> dict[int, str]:
         """What the rows say: that their dates are invitations by themselves, or why none is."""
-        notes = {number: note for number, note in said.items() if number not in self.origins}
+        notes = {
+            number: note for number, note in notes_of_parts.items() if number not in self.origins
+        }
         dates = dict[int, list[str]]()
         for number, origin in self.origins.items():
             if self.edition is not None and editions.takes_place(self.edition, origin.date):
-                dates.setdefault(origin.participant, []).append(said.get(number, ""))
+                dates.setdefault(origin.participant, []).append(notes_of_parts.get(number, ""))
         for_dates = {row.participant for row in self.invitees if _is_for_dates(row)}
         is_cancelled = self.edition is None or self.edition.cancelled
         for row in self.given:
-            told = dates.get(row.participant, [])
-            if row.participant not in for_dates or not told:
+            notes_of_dates = dates.get(row.participant, [])
+            if row.participant not in for_dates or not notes_of_dates:
                 continue
-            if all(told):
-                notes[row.participant] = told[-1]
+            if all(notes_of_dates):
+                notes[row.participant] = notes_of_dates[-1]
             elif _is_on(row) and not is_cancelled:
                 notes[row.participant] = limits.APART
         return notes
@@ -156,12 +158,11 @@ def spread(edition: Edition | None, invitees: Sequence[Invitee], copies: Sequenc
 
 
 def _keeping(invitees: Sequence[Invitee], for_dates: Collection[int]) -> set[int]:
-    """Rows that are for one entry now and have no address: until they have one, they keep the dates
-    that they hold (domain.md §3).
+    """Rows that are for one entry now and have no address: until they have an address, they keep
+    the dates that they hold (domain.md §3).
     """
-    return {row.participant for row in invitees if _is_on(row) and not row.address}.difference(
-        for_dates
-    )
+    unreachable = {row.participant for row in invitees if _is_on(row) and not row.address}
+    return unreachable.difference(for_dates)
 
 
 def _is_replaced(copy: Copy, row: Invitee, for_dates: Collection[int]) -> bool:
@@ -171,14 +172,15 @@ def _is_replaced(copy: Copy, row: Invitee, for_dates: Collection[int]) -> bool:
     if copy.method is not Method.REQUEST:
         return False
     is_one_date = copy.edition is not None and copy.edition.recurrence_id is not None
-    is_of_other_form = (
-        copy.date is None and not is_one_date
-        if row.participant in for_dates
-        else copy.date is not None and row.date is None
+    if row.participant in for_dates:
+        is_of_other_form = copy.date is None and not is_one_date
+    else:
+        is_of_other_form = copy.date is not None and row.date is None
+    is_told = any(
+        queued.method is Method.CANCEL and queued.instance is None for queued in copy.queued
     )
-    is_told = any(one.method is Method.CANCEL and one.instance is None for one in copy.queued)
-    said = row.standings.get(copy.date, Standing())
-    return is_of_other_form and (not is_told or (said.seen and said.channel in BY_MAIL))
+    standing = row.standings.get(copy.date, Standing())
+    return is_of_other_form and (not is_told or (standing.seen and standing.channel in BY_MAIL))
 
 
 def _told_apart(
@@ -189,17 +191,17 @@ def _told_apart(
     goes to the same address.
     """
     numbers = {origin: number for number, origin in origins.items()}
-    told = list[Copy]()
+    copies_told = list[Copy]()
     for copy in copies:
         row = for_dates.get(copy.participant)
         number = numbers.get(Origin(copy.participant, copy.date)) if copy.date is not None else None
         if number is not None:
-            told.append(replace(copy, participant=number))
+            copies_told.append(replace(copy, participant=number))
         elif row is not None and address.equal(row.address, copy.address):
-            told.append(replace(copy, refused=False))
+            copies_told.append(replace(copy, refused=False))
         else:
-            told.append(copy)
-    return told
+            copies_told.append(copy)
+    return copies_told
 
 
 def _looked_at(
@@ -221,9 +223,10 @@ def _rows_for_dates(
 ) -> list[Invitee]:
     if edition is None or edition.recurrence is None or edition.recurrence.rrule:
         return []
-    # Who holds dates by themselves goes on so: a date that is cancelled takes none back of the
-    # others for that.
-    is_covered, for_dates = covering.is_covered(edition), _have_dates(copies)
+    # A row that holds dates by themselves goes on with that: a cancelled date is no reason to take
+    # the other dates back.
+    is_covered = covering.is_covered(edition)
+    for_dates = _have_dates(copies)
     holding = {
         (copy.participant, address.key(copy.address))
         for copy in copies
@@ -273,8 +276,10 @@ def _dates(edition: Edition | None) -> list[Moment]:
 def _with_dates(row: Invitee, dates: Mapping[int, Moment]) -> Iterator[Invitee]:
     """A row, which is invited to nothing by itself, and one for each of its dates."""
     whole = row.standings.get(SERIES, Standing())
-    others = {date: own for date, own in row.standings.items() if date not in dates.values()}
-    yield replace(row, apart=True, email_invite=False, standings=others)
+    other_standings = {
+        date: own for date, own in row.standings.items() if date not in dates.values()
+    }
+    yield replace(row, apart=True, email_invite=False, standings=other_standings)
     for number, date in dates.items():
         standing = row.standings.get(date, _shared(whole))
         yield replace(
@@ -308,24 +313,25 @@ def _is_on(row: Invitee) -> bool:
 
 
 def joined(views: Sequence[Edition]) -> Edition:
-    """What somebody was sent as one invitation for each date, as the list that it is. `views`: one
-    of each date, the one that was sent last at the end.
+    """What an invitee was sent as one invitation for each date, as the list that it is. `views`:
+    one of each date, and at the end that which was sent last.
     """
-    last, dates = views[-1], {view.recurrence_id: view for view in views}
-    told = sorted(
-        ((date, view) for date, view in dates.items() if date is not None),
-        key=lambda one: str(one[0]),
-    )
-    first, *others = (date for date, _ in told)
+    last = views[-1]
+    views_of_dates = {view.recurrence_id: view for view in views}
+    dated = ((date, view) for date, view in views_of_dates.items() if date is not None)
+    by_date = sorted(dated, key=lambda item: str(item[0]))
+    first, *rest = (date for date, _ in by_date)
     length = last.end - last.start if last.end is not None and last.start is not None else None
-    own = tuple(DateChange(date, view.start, view.end) for date, view in told if view.start != date)
+    own = tuple(
+        DateChange(date, view.start, view.end) for date, view in by_date if view.start != date
+    )
     return replace(
         last,
         start=first,
         end=first + length if length is not None else None,
-        recurrence=Recurrence(rdates=tuple(others)),
+        recurrence=Recurrence(rdates=tuple(rest)),
         dates=own,
-        date_sequences=tuple((date, view.sequence, view.significant) for date, view in told),
+        date_sequences=tuple((date, view.sequence, view.significant) for date, view in by_date),
         recurrence_id=None,
         cancelled=False,
     )

@@ -34,30 +34,30 @@ def counts(letter: owing.Owed) -> bool:
 
 def caught(changes: Iterable[tuple[str, datetime]], most: int) -> set[tuple[str, datetime]]:
     """Of follow-ups and when they were changed: those within a minute in which more than `most`
-    were. 0: none ever.
+    were changed. 0: none ever.
     """
     ordered = sorted(set(changes), key=lambda change: change[1])
-    found, here, first = set[tuple[str, datetime]](), Counter[str](), 0
+    caught_changes, in_window, first = set[tuple[str, datetime]](), Counter[str](), 0
     for number, (key, at) in enumerate(ordered):
-        here[key] += 1
+        in_window[key] += 1
         while at - ordered[first][1] >= WITHIN:
-            gone = ordered[first][0]
-            here[gone] -= 1
-            if not here[gone]:
-                del here[gone]
+            key_before = ordered[first][0]
+            in_window[key_before] -= 1
+            if not in_window[key_before]:
+                del in_window[key_before]
             first += 1
-        if 0 < most < len(here):
-            found.update(ordered[first : number + 1])
-    return found
+        if 0 < most < len(in_window):
+            caught_changes.update(ordered[first : number + 1])
+    return caught_changes
 
 
-def undoes(wanted: Edition, base: Edition, known: Edition, top: int) -> bool:
-    """Whether a record is as it was at an earlier edition, of which nobody was told anything since.
-    `known`: the one that was planned last; `top`: the highest SEQUENCE that ever left.
+def undoes(current: Edition, base: Edition, planned: Edition, top: int) -> bool:
+    """Whether a record is as it was at an earlier edition, and no letter said anything else since.
+    `planned`: the edition that was planned last; `top`: the highest SEQUENCE that ever left.
     """
-    if base.uid != wanted.uid or not top <= editions.counter(base) < editions.counter(known):
+    if base.uid != current.uid or not top <= editions.counter(base) < editions.counter(planned):
         return False
-    after = editions.following(wanted, base)
+    after = editions.following(current, base)
     return after is not None and _numbers(after) == _numbers(base)
 
 

@@ -33,7 +33,7 @@ class Change:
 
 def standings_of(
     edition: Edition | None,
-    known: Edition | None,
+    planned: Edition | None,
     invitees: Sequence[owing.Invitee],
     wanting: Mapping[int, Edition],
     copies: Sequence[owing.Copy],
@@ -43,18 +43,25 @@ def standings_of(
     now, and to what; `renewed`: those whose invitation is taken back for another; the others as in
     `plan.plan`.
     """
-    views, happened = editions.Views(edition), _happened(edition, known, invitees)
+    views = editions.Views(edition)
+    happened = _happened(edition, planned, invitees)
     elsewhere = _elsewhere(invitees, copies)
     taken_back = _taken_back(invitees, wanting, copies)
     undone = _undone(invitees, wanting, copies)
-    changes, rows = list[Change](), list[owing.Invitee]()
+    changes = list[Change]()
+    rows = list[owing.Invitee]()
     for invitee in invitees:
-        number, row = invitee.participant, _Row(invitee.standings)
+        number = invitee.participant
+        row = _Row(invitee.standings)
         if invitee.begins or (invitee.other and not invitee.begun):
             row.apply(standings.begin(row.standings))
-        sent = elsewhere.get(number)
-        events = _follow(row, invitee, happened[invitee.date], is_elsewhere=sent is not None)
-        row.apply(_since(events, row.series, _asking(invitee, views.of(invitee.date), sent)))
+        sequence_sent = elsewhere.get(number)
+        events = _follow(
+            row, invitee, happened[invitee.date], is_elsewhere=sequence_sent is not None
+        )
+        row.apply(
+            _since(events, row.series, _asking(invitee, views.of(invitee.date), sequence_sent))
+        )
         if number in taken_back or number in renewed:
             row.apply(standings.ask_anew(row.standings))
         if number in undone:
@@ -99,14 +106,14 @@ class _Asking:
 
 
 def _happened(
-    edition: Edition | None, known: Edition | None, invitees: Sequence[owing.Invitee]
+    edition: Edition | None, planned: Edition | None, invitees: Sequence[owing.Invitee]
 ) -> dict[Moment | None, standings.Happened]:
     """What came over all of the follow-up (None), and over each date that a row is for."""
     answered = {date for row in invitees for date in row.standings if date is not None}
     views = editions.Views(edition)
     return {
         date: standings.happened(
-            editions.seen(known, date) if known is not None else None,
+            editions.seen(planned, date) if planned is not None else None,
             views.of(date),
             answered if date is None else (),
         )
@@ -203,8 +210,8 @@ def _undone(
     """
     rows, undone = {row.participant: row for row in invitees}, dict[int, owing.Copy]()
     for copy in copies:
-        wanted = wanting.get(copy.participant)
-        if copy.deferred is None or wanted is None or not _is_as_held(copy, wanted):
+        target = wanting.get(copy.participant)
+        if copy.deferred is None or target is None or not _is_as_held(copy, target):
             continue
         row = rows[copy.participant]
         last = row.standings.get(SERIES, Standing())
@@ -214,38 +221,36 @@ def _undone(
     return undone
 
 
-def _is_as_held(copy: owing.Copy, wanted: Edition) -> bool:
-    """Whether the answer that was put aside is one to what is wanted again: the same that is held
-    for sure, and it asks nobody anew.
+def _is_as_held(copy: owing.Copy, target: Edition) -> bool:
+    """Whether the answer that was put aside is an answer to what is owed again: the same that is
+    held for sure, and it asks nobody anew.
     """
     answer, holds = copy.deferred, copy.edition
     if answer is None or holds is None or copy.doubts or copy.refused:
         return False
     return (
         copy.method is Method.REQUEST
-        and _is_about(copy, wanted)
-        and wanted.recurrence is None
+        and _is_about(copy, target)
+        and target.recurrence is None
         and answer.sequence >= holds.significant
-        and not editions.asks_again(holds, wanted)
+        and not editions.asks_again(holds, target)
     )
 
 
 def _counts_after_all(standing: Standing, copy: owing.Copy) -> standings.Event:
     assert copy.deferred is not None
     assert copy.edition is not None
-    asked = min(standing.asked, copy.edition.significant)  # nothing took away what he says now
+    # Nothing took away what the invitee says now.
+    asked = min(standing.asked, copy.edition.significant)
     after = replace(status.apply(standing, copy.deferred), asked=asked)
     return standings.Event(SERIES, after, COUNTS)
 
 
 def _asked(event: standings.Event, sequence: int) -> standings.Event:
-    """With what took his answer away, where something did."""
-    if (
-        event.instance is not SERIES
-        or event.standing is None
-        or event.name not in ("moved", "reinstated")
-    ):
+    """With what took the invitee's answer away, where something did."""
+    if event.instance is not SERIES or event.name not in ("moved", "reinstated"):
         return event
-    return replace(
-        event, standing=replace(event.standing, asked=max(event.standing.asked, sequence))
-    )
+    if event.standing is None:
+        return event
+    asked = max(event.standing.asked, sequence)
+    return replace(event, standing=replace(event.standing, asked=asked))

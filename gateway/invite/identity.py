@@ -35,8 +35,8 @@ def token(
     """The token of an invitee at an address: lower-case base32, valid when a relay upper-cases it.
 
     `invitee`: who it is, by a name that outlives the row (`followups.Member.who`). `date`: the one
-    date of the series that he is invited to, "" for all of it. `number`: how many rows of just this
-    invitee have used theirs up, because they were deleted and made anew.
+    date of the series that they are invited to, "" for all of it. `number`: how many rows of just
+    this invitee have used theirs up, because they were deleted and made anew.
     """
     facts = ("token", uid, invitee, address.lower(), date, str(number))
     return base64.b32encode(_digest(secret, *facts)).decode().lower()[:26]

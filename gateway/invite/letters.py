@@ -25,8 +25,8 @@ class DateStep:
 
 
 class Writer:
-    """Writes what one look at a follow-up owes. The steps from what somebody holds to what is are
-    made once for all who hold the same.
+    """Writes what one look at a follow-up owes. The steps from what an invitee holds to what is now
+    are made once for all who hold the same.
 
     `floor`: no CANCEL leaves with a lower SEQUENCE.
     """
@@ -59,31 +59,31 @@ class Writer:
         )
 
     def updates(
-        self, wanted: Edition, invitee: owing.Invitee, copy: owing.Copy
+        self, target: Edition, invitee: owing.Invitee, copy: owing.Copy
     ) -> list[owing.Owed]:
         """What brings a copy up to date, whichever the invitee holds of what may have arrived."""
-        letters = self._updates(wanted, invitee, copy)
+        letters = self._updates(target, invitee, copy)
         about = {letter.instance for letter in letters}
         if SERIES in about:
             return letters
         for doubt in copy.doubts:
-            other = replace(
+            as_doubted = replace(
                 copy, method=doubt.method, edition=doubt.edition, again=False, queued=()
             )
-            lacking = {letter.instance for letter in self._updates(wanted, invitee, other)}
+            lacking = {letter.instance for letter in self._updates(target, invitee, as_doubted)}
             if not lacking <= about:
-                edition = _for_invitee(wanted, _holds(copy, invitee), invitee)
+                edition = _for_invitee(target, _holds(copy, invitee), invitee)
                 return [self.invitation(edition, invitee, copy)]
         return letters
 
-    def is_refused(self, wanted: Edition, invitee: owing.Invitee, copy: owing.Copy) -> bool:
+    def is_refused(self, target: Edition, invitee: owing.Invitee, copy: owing.Copy) -> bool:
         """Whether what the invitee should hold is just what was refused for good: nothing more is
         owed until that changes.
         """
-        if copy.tried is None or copy.tried.recurrence_id != wanted.recurrence_id:
+        if copy.tried is None or copy.tried.recurrence_id != target.recurrence_id:
             return False
         as_if_arrived = replace(copy, method=Method.REQUEST, edition=copy.tried)
-        return not self.updates(wanted, invitee, as_if_arrived)
+        return not self.updates(target, invitee, as_if_arrived)
 
     def cancels(
         self, copy: owing.Copy, taken_back: Sequence[Edition], invitee: owing.Invitee | None
@@ -94,11 +94,11 @@ class Writer:
         return [self._cancel(copy, edition, invitee) for edition in taken_back]
 
     def _updates(
-        self, wanted: Edition, invitee: owing.Invitee, copy: owing.Copy
+        self, target: Edition, invitee: owing.Invitee, copy: owing.Copy
     ) -> list[owing.Owed]:
         """One letter about all of it, or one for each date that changed by itself (P11)."""
         holds = _holds(copy, invitee)
-        edition = _for_invitee(wanted, holds, invitee)
+        edition = _for_invitee(target, holds, invitee)
         holds = _as_asked(holds, edition, invitee)
         if holds is None or self._concerns_all(holds, edition, invitee, copy):
             return [self.invitation(edition, invitee, copy)]
@@ -124,15 +124,15 @@ class Writer:
     def _changed_steps(self, holds: Edition) -> list[DateStep]:
         """A step for each date that changed, in the order of their SEQUENCEs."""
         assert self.edition is not None
-        made = self._steps.get(id(holds))
-        if made is None:
-            made = self._steps[id(holds)] = holds, _steps(holds, self.edition)
-        return made[1]
+        steps = self._steps.get(id(holds))
+        if steps is None:
+            steps = self._steps[id(holds)] = holds, _steps(holds, self.edition)
+        return steps[1]
 
     def _about_date(
         self, step: DateStep, invitee: owing.Invitee, copy: owing.Copy, *, again: bool
     ) -> owing.Owed:
-        """A letter about one date of a series: it is as it stands now, or is cancelled."""
+        """A letter about one date of a series: as it stands now, or cancelled."""
         stands = editions.takes_place(step.after, step.date)
         sequence, _ = editions.sequence(step.after, step.date)
         return owing.Owed(
@@ -152,18 +152,18 @@ class Writer:
     def _cancel(
         self, copy: owing.Copy, holds: Edition, invitee: owing.Invitee | None
     ) -> owing.Owed:
-        taken = self._cancelled(copy, holds)
+        shown = self._cancelled(copy, holds)
         return owing.Owed(
             Method.CANCEL,
             copy.participant,
             copy.invitation,
             None,
-            taken,
+            shown,
             holds,
-            max(editions.counter(taken), copy.top_sequence + 1, self.floor),
+            max(editions.counter(shown), copy.top_sequence + 1, self.floor),
             owing.next_dtstamp(copy.top_dtstamp, self.now),
             shown_reply(invitee),
-            withdrawn=not taken.cancelled,
+            withdrawn=not shown.cancelled,
         )
 
     def _cancelled(self, copy: owing.Copy, holds: Edition) -> Edition:
@@ -201,19 +201,19 @@ def shown_reply(invitee: owing.Invitee | None, instance: Moment | None = SERIES)
 
 
 def without(letters: Sequence[owing.Owed], past: Sequence[owing.Owed]) -> list[owing.Owed]:
-    """The letters that are left, each about its own date only: what a past one would have told
-    stays untold.
+    """The letters that are left, each about its own date only: what a past letter would have said
+    stays unsaid.
     """
-    left = list[owing.Owed]()
+    remaining = list[owing.Owed]()
     for letter in letters:
         if letter in past:
             continue
-        before = left[-1].edition if left else letters[0].before
+        before = remaining[-1].edition if remaining else letters[0].before
         if letter.instance is not None and before is not None:
             after = editions.with_date(before, letter.edition, letter.instance)
             letter = replace(letter, before=before, edition=after)
-        left.append(letter)
-    return left
+        remaining.append(letter)
+    return remaining
 
 
 def _holds(copy: owing.Copy, invitee: owing.Invitee) -> Edition | None:
@@ -224,8 +224,8 @@ def _holds(copy: owing.Copy, invitee: owing.Invitee) -> Edition | None:
 
 
 def _for_invitee(edition: Edition, holds: Edition | None, invitee: owing.Invitee) -> Edition:
-    """What is raised for the rest of a series asks nobody again who is invited to one date that
-    stays as it was.
+    """What is raised for the rest of a series does not ask an invitee of one date again where that
+    date stays as it was.
     """
     if edition.recurrence_id is None:
         return edition
@@ -260,8 +260,8 @@ def _dates_again(copy: owing.Copy) -> list[Moment]:
         for queued in copy.queued
         if queued.before is not None and not editions.differs(queued.before, queued.edition)
     ]
-    asked = [copy.again_instance, *waiting] if copy.again else waiting
-    return list(dict.fromkeys(date for date in asked if date is not None))
+    dates = [copy.again_instance, *waiting] if copy.again else waiting
+    return list(dict.fromkeys(date for date in dates if date is not None))
 
 
 def _steps(holds: Edition, edition: Edition) -> list[DateStep]:

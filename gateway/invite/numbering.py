@@ -30,8 +30,8 @@ def number(
     addresses may end in one calendar.
 
     Such a raise is not significant: the answers of the others stay valid and nobody else gets a
-    mail. Letters about one date have the SEQUENCE of that date, and so has the cancellation
-    (`settled`) of the one date that somebody is invited to.
+    letter. Letters about one date have the SEQUENCE of that date; the cancellation (`settled`) of
+    the one date that a row is invited to has it, too.
     """
     if edition is None:
         return None, list(owed)
@@ -83,8 +83,8 @@ def _cancelling(edition: Edition, cancels: Sequence[tuple[owing.Owed, owing.Copy
     """The SEQUENCE of the CANCELs of a plan: above what was sent to any of their rows."""
     if not cancels:
         return edition.sequence
-    sent = max(copy.top_sequence for _, copy in cancels)
-    return max(editions.counter(edition), sent + 1)
+    top = max(copy.top_sequence for _, copy in cancels)
+    return max(editions.counter(edition), top + 1)
 
 
 def _sequences(

@@ -26,15 +26,15 @@ class Taking:
     date: Moment | None
     sequence: int
 
-    def above(self, held: Edition) -> int:
-        """The highest SEQUENCE of what it would take out of what somebody holds; -1: nothing."""
-        if self.uid != held.uid:
+    def above(self, edition: Edition) -> int:
+        """The highest SEQUENCE of what it would take out of what is held; -1: nothing."""
+        if self.uid != edition.uid:
             return -1
-        if self.date in (None, held.recurrence_id):
+        if self.date in (None, edition.recurrence_id):
             return self.sequence
-        if held.recurrence is None or not editions.takes_place(held, self.date):
+        if edition.recurrence is None or not editions.takes_place(edition, self.date):
             return -1
-        raised, _ = editions.sequence(held, self.date)
+        raised, _ = editions.sequence(edition, self.date)
         return self.sequence if raised <= self.sequence else -1
 
 
@@ -64,21 +64,23 @@ def _takings(
     rows: Mapping[int, int],
 ) -> dict[Place, list[Taking]]:
     by_number = {copy.invitation: copy for copy in copies}
-    found = [
-        (copy, Taking(copy.invitation, sent.uid, sent.recurrence_id, sequence))
+    copy_takings = [
+        (copy, Taking(copy.invitation, edition_taken.uid, edition_taken.recurrence_id, sequence))
         for copy in copies
-        for sent, sequence in _left(copy, replaced)
+        for edition_taken, sequence in _left(copy, replaced)
     ]
     for letter in owed:
         if letter.method is Method.CANCEL and letter.instance is None and edition is not None:
             assert letter.invitation is not None
             # its SEQUENCE will be the counter at least (`numbering`)
             sequence = max(letter.sequence, editions.counter(edition))
-            taken = letter.edition
-            taking = Taking(letter.invitation, taken.uid, taken.recurrence_id, sequence)
-            found.append((by_number[letter.invitation], taking))
+            edition_taken = letter.edition
+            taking = Taking(
+                letter.invitation, edition_taken.uid, edition_taken.recurrence_id, sequence
+            )
+            copy_takings.append((by_number[letter.invitation], taking))
     takings = dict[Place, list[Taking]]()
-    for copy, taking in found:
+    for copy, taking in copy_takings:
         for place in _places(copy, rows):
             takings.setdefault(place, []).append(taking)
     return takings
@@ -95,18 +97,18 @@ def _left(copy: Copy, replaced: set[int]) -> Iterable[tuple[Edition, int]]:
 
 
 def _above(copy: Copy, takings: Mapping[Place, Sequence[Taking]], rows: Mapping[int, int]) -> int:
-    told = [copy.edition] if copy.method is Method.REQUEST else []
-    told += [queued.edition for queued in copy.queued if queued.method is Method.REQUEST]
-    return max(
-        (
-            taking.above(held)
-            for place in _places(copy, rows)
-            for taking in takings.get(place, ())
-            for held in told
-            if held is not None and taking.invitation != copy.invitation
-        ),
-        default=-1,
-    )
+    """The SEQUENCE that what this copy holds, or is about to hold, has to be above; -1: any."""
+    requests = [queued.edition for queued in copy.queued if queued.method is Method.REQUEST]
+    if copy.method is Method.REQUEST and copy.edition is not None:
+        requests.append(copy.edition)
+    of_others = [
+        taking
+        for place in _places(copy, rows)
+        for taking in takings.get(place, ())
+        if taking.invitation != copy.invitation
+    ]
+    above = [taking.above(edition) for taking in of_others for edition in requests]
+    return max(above, default=-1)
 
 
 def _places(copy: Copy, rows: Mapping[int, int]) -> tuple[Place, Place]:

@@ -29,7 +29,7 @@ SECOND = timedelta(seconds=1)
 OVER = "the follow-up is over: no letter"
 DATE_OVER = "a date that was changed is over: no letter"
 LINE = 90
-"""Octets of a guest's line in a calendar object, beside his name and his address."""
+"""Octets of a guest's line in a calendar object, beside name and address."""
 CODED = 2 * 1.43
 """The object stands twice in a letter, folded and in base64."""
 ROOM = preflight.MOST_BYTES * 4 // 5
@@ -40,17 +40,17 @@ ROOM = preflight.MOST_BYTES * 4 // 5
 class Invitee:
     """A participant row as the store has it now. `participant`: its number; below zero it is one
     date of a row, which only a plan knows (`apart.Origin`). `address` is "" where there is none
-    that mail can go to; `unreachable` says why, where it is not for want of a valid one.
+    that mail can go to; `unreachable` says why, where it is not for want of a valid address.
 
-    `date`: the one date of a series that he is invited to; what he answers to it is the standing of
-    his row. `other`: the row stood for somebody else until now, or for another follow-up, and so do
-    its standings. `begins`: what was said in it is not said of what it is for now. `begun`: a
-    command of ours gave it to somebody else, and what stands there was said since. `set_status`: a
-    status written by hand (1, 5 or 9), to be taken as a toggle.
-    `delegated_from`, `delegated_to`: who passed the invitation on to him, and to whom he did.
+    `date`: the one date of a series that they are invited to; what they answer to it is the
+    standing of their row. `other`: the row stood for another person until now, or for another
+    follow-up, and its standings do, too. `begins`: what was said in it is not said of what it is
+    for now. `begun`: a command of ours gave it to another person, and what stands there was said
+    since. `set_status`: a status written by hand (1, 5 or 9), to be taken as a toggle.
+    `delegated_from`, `delegated_to`: who passed the invitation on to them, and to whom they did.
     `apart`: each date of what the row is for is an invitation by itself; with `date` it is that
-    one. `assigner`: who assigned the follow-up to him, by name. `who`: who he is, by a name that
-    outlives the row.
+    date. `assigner`: who assigned the follow-up to them, by name. `who`: which person they are, by
+    a name that outlives the row.
     """
 
     participant: int
@@ -82,7 +82,7 @@ class Queued:
     server turned it away.
 
     `instance`: the one date of a series that it is about; None: all of it. `reply`: what it shows
-    as his answer. `sequence`: of what it is about. `braked`: the brake holds it.
+    as the invitee's answer. `sequence`: of what it is about. `braked`: the brake holds it.
     """
 
     letter: int
@@ -98,7 +98,7 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """What an invitee may hold as well as what he was last sent, because nobody knows whether a
+    """What an invitee may hold as well as what they were last sent, because nobody knows whether a
     letter arrived. `method`, `edition`: as in `Copy`.
     """
 
@@ -113,17 +113,17 @@ class Copy:
 
     `method` None: never sent anything; a CANCEL of one date leaves it a REQUEST. `top_sequence`:
     highest that ever left for it, -1 before any; `top_dtstamp`: highest ever planned for it.
-    `refused`: its last letter did not arrive, so nothing is to be taken back there; `tried`:
-    what he would hold by that letter, where it was to give him something. `again`: he is to
-    have his REQUEST once more, `because` he answered an old time or asked for it; where it is
-    about one date of the series, `again_instance`. `doubts`: what he may hold instead, where no
-    letter waits that will settle it; `besides`: dates that he may hold although he is to hold
+    `refused`: its last letter did not arrive, so nothing is to be taken back there; `tried`: what
+    the invitee would hold by that letter, where it was to give them something. `again`: they are to
+    have their REQUEST once more, `because` they answered an old time or asked for it; where it is
+    about one date of the series, `again_instance`. `doubts`: what they may hold instead, where no
+    letter waits that will settle it; `besides`: dates that they may hold although they are to hold
     another. `date`: the one date of what its row is for that it invites to, where each is an
-    invitation by itself. `counts`: of the row's invitations it is the one that tells where he
-    is invited. `deferred`: his answer to what he holds, which came while a move of it waited.
-    `perhaps`: every edition that he may hold beside this one, also where a letter that is under way
-    decides. `above`: the SEQUENCE of a CANCEL that would take away what is told with no higher one
-    (`overtaking`).
+    invitation by itself. `counts`: of the row's invitations it is the one that says where the
+    invitee is invited. `deferred`: their answer to what they hold, which came while a move of it
+    waited. `perhaps`: every edition that they may hold beside this one, also where a letter that is
+    under way decides. `above`: the SEQUENCE of a CANCEL that would take away what is sent with no
+    higher one (`overtaking`).
     """
 
     invitation: int
@@ -152,12 +152,13 @@ class Copy:
         """What may have to be taken back, newest first, each entry of a calendar once. Nothing of
         what was refused, unless another letter about it may have arrived.
         """
-        held: list[tuple[Method | None, Edition | None]] = []
-        held += [] if self.refused else [(self.method, self.edition)]
+        may_hold: list[tuple[Method | None, Edition | None]] = []
+        if not self.refused:
+            may_hold.append((self.method, self.edition))
+        may_hold += [(doubt.method, doubt.edition) for doubt in self.doubts]
+        may_hold += [(Method.REQUEST, edition) for edition in self.besides]
         entries = dict[tuple[str, Moment | None], Edition]()
-        held += [(one.method, one.edition) for one in self.doubts]
-        held += [(Method.REQUEST, edition) for edition in self.besides]
-        for method, edition in held:
+        for method, edition in may_hold:
             if method is Method.REQUEST and edition is not None:
                 entries.setdefault((edition.uid, edition.recurrence_id), edition)
         return list(entries.values())
@@ -192,56 +193,57 @@ def uncrowded(edition: Edition | None, invitees: Sequence[Invitee]) -> Edition |
     """
     if edition is None or not edition.guest_list_public:
         return edition
-    line = sum(LINE + len(f"{one.name}{one.address}".encode()) for one in _guests(invitees))
-    rule = edition.recurrence.rrule if edition.recurrence is not None else ""
-    listed = edition.recurrence.rdates if edition.recurrence is not None and not rule else ()
-    entries = 1 + len(edition.dates) + len(listed)
-    return replace(edition, guest_list_public=line * entries * CODED <= ROOM)
+    texts = [f"{invitee.name}{invitee.address}" for invitee in _guests(invitees)]
+    lines = sum(LINE + len(text.encode()) for text in texts)
+    entries = 1 + len(edition.dates)
+    if edition.recurrence is not None and not edition.recurrence.rrule:
+        entries += len(edition.recurrence.rdates)
+    return replace(edition, guest_list_public=lines * entries * CODED <= ROOM)
 
 
 def listed(edition: Edition, invitees: Sequence[Invitee]) -> Edition:
-    """An edition with the guests and their answers as they stand, for all who may see them; nobody
-    where the list is private.
+    """An edition with the guests and their answers as they stand, for all who may see them; no
+    guests where the list is private.
     """
     if not edition.guest_list_public:
         return edition
-    single = {one.date for one in invitees if one.date is not None}
-    if (
-        edition.recurrence is not None
-        and not edition.recurrence.rrule
-        and edition.start is not None
-    ):
+    single = {invitee.date for invitee in invitees if invitee.date is not None}
+    is_list = edition.recurrence is not None and not edition.recurrence.rrule
+    if is_list and edition.start is not None:
         single.add(edition.start)  # of a list, which may be an invitation by itself
     dates = sorted(editions.named_dates(edition) | single, key=str)
-    return replace(
-        edition,
-        guests=tuple(_guest(one, dates) for one in _guests(invitees)),
-    )
+    guests = tuple(_guest(invitee, dates) for invitee in _guests(invitees))
+    return replace(edition, guests=guests)
 
 
 def warned(edition: Edition | None, invitees: Sequence[Invitee]) -> dict[int, str]:
-    """By row, that a list which should be public is not; and of those who are invited to all of a
+    """By row, that a list which should be public is not; and for rows that are invited to all of a
     series, what Outlook cannot hold of it. Their letters leave.
     """
     if edition is None or edition.cancelled:
         return {}
-    invited = [one for one in invitees if one.email_invite and not one.removed]
+    invited = [invitee for invitee in invitees if invitee.email_invite and not invitee.removed]
     is_private = edition.guest_list is GuestList.PUBLIC and not edition.guest_list_public
-    whole = limits.warning(edition) if any(one.date is None for one in invited) else ""
-    warnings = {
-        one.participant: [
-            *([whole] if whole and one.date is None else []),
-            *([limits.CROWD] if is_private else []),
-        ]
-        for one in invited
-    }
-    return {number: "; ".join(said) for number, said in warnings.items() if said}
+    to_whole = any(invitee.date is None for invitee in invited)
+    of_whole = limits.warning(edition) if to_whole else ""
+    warnings = dict[int, str]()
+    for invitee in invited:
+        reasons = list[str]()
+        if of_whole and invitee.date is None:
+            reasons.append(of_whole)
+        if is_private:
+            reasons.append(limits.CROWD)
+        if reasons:
+            warnings[invitee.participant] = "; ".join(reasons)
+    return warnings
 
 
 def _guests(invitees: Iterable[Invitee]) -> list[Invitee]:
     """Those whom a public list names."""
     return [
-        one for one in invitees if not one.removed and one.role not in status.FIXED and one.address
+        invitee
+        for invitee in invitees
+        if not invitee.removed and invitee.role not in status.FIXED and invitee.address
     ]
 
 
@@ -258,28 +260,25 @@ def _guest(invitee: Invitee, dates: Sequence[Moment]) -> Guest:
 
 
 def assigned(letter: Owed) -> Owed:
-    """Whoever is asked because a follow-up was assigned to him hears so from who did that: its
-    owner is himself.
+    """An invitee who is asked because a follow-up was assigned to them hears that from the person
+    who assigned it: its owner is the invitee.
     """
     if letter.invitee is None or not letter.invitee.assigner:
         return letter
-    by = letter.invitee.assigner
-    return replace(
-        letter,
-        edition=replace(letter.edition, organizer=by),
-        before=replace(letter.before, organizer=by) if letter.before is not None else None,
-    )
+    assigner = letter.invitee.assigner
+    before = letter.before
+    if before is not None:
+        before = replace(before, organizer=assigner)
+    return replace(letter, edition=replace(letter.edition, organizer=assigner), before=before)
 
 
 def pointless(letter: Owed | Letter, now: datetime) -> bool:
-    """Whether a letter is about nothing but the past: over both as it is and as last sent (itip.md
-    §2).
-    """
+    """Whether a letter is about the past only: over both as it is and as last sent (itip.md §2)."""
     instance = letter.instance
-    known = [edition for edition in (letter.edition, letter.before) if edition is not None]
+    views = [edition for edition in (letter.edition, letter.before) if edition is not None]
     if instance is not None:
-        known = [edition for edition in known if editions.takes_place(edition, instance)]
-    return all(recurrence.over(edition, now, instance) for edition in known)
+        views = [edition for edition in views if editions.takes_place(edition, instance)]
+    return all(recurrence.over(edition, now, instance) for edition in views)
 
 
 def why_not(instance: Moment | None) -> str:
@@ -288,32 +287,37 @@ def why_not(instance: Moment | None) -> str:
 
 
 def with_dates(
-    held: Edition | None, told: Iterable[tuple[Moment | None, Edition]]
+    edition_held: Edition | None, dates: Iterable[tuple[Moment | None, Edition]]
 ) -> Edition | None:
-    """What somebody holds who held this and was then told these dates of a series, each as an
-    edition has it; nothing else of that.
+    """What an invitee holds who held this and was then sent these dates of a series, each as an
+    edition has it; nothing else of that edition.
     """
-    for date, edition in told:
-        if held is None or held.recurrence is None or edition.recurrence is None or date is None:
-            # a date alone of what he was never told: as if he knew it, so that it is taken back
-            held = edition
+    for date, edition in dates:
+        if (
+            edition_held is None
+            or edition_held.recurrence is None
+            or edition.recurrence is None
+            or date is None
+        ):
+            # A date alone of what they were never sent: as if they had it, to be taken back.
+            edition_held = edition
         else:
-            held = editions.with_date(
-                held,
+            edition_held = editions.with_date(
+                edition_held,
                 replace(
-                    held,
-                    recurrence=replace(edition.recurrence, rrule=held.recurrence.rrule),
+                    edition_held,
+                    recurrence=replace(edition.recurrence, rrule=edition_held.recurrence.rrule),
                     dates=edition.dates,
                     date_sequences=edition.date_sequences,
                 ),
                 date,
             )
-    return held
+    return edition_held
 
 
-def lacks(held: Edition | None, edition: Edition) -> bool:
-    """Whether something of this edition is missing in what somebody holds."""
-    return held is None or editions.differs(held, edition)
+def lacks(holds: Edition | None, edition: Edition) -> bool:
+    """Whether something of this edition is missing in what an invitee holds."""
+    return holds is None or editions.differs(holds, edition)
 
 
 def next_dtstamp(last: datetime | None, now: datetime) -> datetime:

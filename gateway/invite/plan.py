@@ -19,7 +19,7 @@ from gateway.model import Edition, Method, Moment, Occasion
 SERIES = changes.SERIES
 
 Entry = tuple[str, str, Moment | None]
-"""What somebody has in a calendar: at this address, of this UID, all of it or one date."""
+"""What stands in an invitee's calendar: at this address, of this UID, all of it or one date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,36 +70,36 @@ def suspends(note: str) -> bool:
 
 
 def plan(
-    wanted: Edition | None,
-    known: Edition | None,
+    current: Edition | None,
+    planned: Edition | None,
     invitees: Sequence[owing.Invitee],
     copies: Sequence[owing.Copy],
     sending: Sending,
 ) -> Plan:
     """What is owed for one follow-up.
 
-    `wanted`: the follow-up as it stands now, its `sequence` that of the import for a new one,
-    otherwise ignored; None when it is gone. `known`: the edition that the planner saw last.
+    `current`: the follow-up as it stands now, its `sequence` that of the import for a new one,
+    otherwise ignored; None when it is gone. `planned`: the edition that the planner saw last.
     `copies`: every invitation ever made for it, of removed rows too.
     """
-    wanted = owing.uncrowded(wanted, invitees)
-    edition = _lifted(editions.following(wanted, known), sending.floor)
+    current = owing.uncrowded(current, invitees)
+    edition = _lifted(editions.following(current, planned), sending.floor)
     split = apart.spread(edition, invitees, copies)
     edition = _remembering(edition, split.invitees, copies)
     wanting = _wanting(split.invitees, editions.Views(edition), split.copies)
     changed, rows = changes.standings_of(
-        edition, known, split.invitees, wanting, split.copies, split.renewed
+        edition, planned, split.invitees, wanting, split.copies, split.renewed
     )
-    held = _without_counted(split.copies, changed)
+    to_update = _without_counted(split.copies, changed)
     changed = split.changes(changed, rows)
     if edition is not None:
-        # with the answers as this very change leaves them
+        # With the answers as this change leaves them.
         edition = owing.listed(edition, split.together(rows))
     if not sending.account:
         unsent = {row.participant: NO_ACCOUNT for row in invitees if row.email_invite}
         return Plan(edition, changed, notes=unsent)
-    look = _Look.at(edition, rows, held, sending)
-    dues = _dues(look, held, split.rows)
+    look = _Look.at(edition, rows, to_update, sending)
+    dues = _dues(look, to_update, split.rows)
     # Of the rows again: what is taken back of one date stands below all that its row is sent later.
     owed = split.owed(letter for due in dues for letter in due.letters)
     edition, numbered = numbering.number(edition, owed, copies)
@@ -182,14 +182,11 @@ def _dues(look: _Look, copies: Sequence[owing.Copy], rows: Mapping[int, int]) ->
     dues = [_of_copy(look, copy) for copy in copies]
     owed = [letter for due in dues for letter in due.letters]
     replaced = [number for due in dues for number in due.superseded]
-    below = overtaking.overtaken(look.edition, copies, owed, replaced, rows)
-    return [
-        *(
-            due if copy.above < 0 else _of_copy(look, copy)
-            for due, copy in zip(dues, below, strict=True)
-        ),
-        *_first_invitations(look, copies),
-    ]
+    overtaken = overtaking.overtaken(look.edition, copies, owed, replaced, rows)
+    for place, copy in enumerate(overtaken):
+        if copy.above >= 0:
+            dues[place] = _of_copy(look, copy)
+    return [*dues, *_first_invitations(look, copies)]
 
 
 def _of_copy(look: _Look, copy: owing.Copy) -> _Due:
@@ -210,23 +207,19 @@ def _of_copy(look: _Look, copy: owing.Copy) -> _Due:
 
 def _of_invited(look: _Look, copy: owing.Copy) -> _Due:
     """Bring up to date what the row holds at its present address."""
-    invitee, wanted = look.rows[copy.participant], look.wanting[copy.participant]
+    invitee = look.rows[copy.participant]
+    target = look.wanting[copy.participant]
     # Of the same follow-up, but the row is for something else of it now.
-    others = [edition for edition in copy.may_hold if edition.recurrence_id != invitee.date]
-    if not others and look.writer.is_refused(wanted, invitee, copy):
+    other_dates = [edition for edition in copy.may_hold if edition.recurrence_id != invitee.date]
+    if not other_dates and look.writer.is_refused(target, invitee, copy):
         return _due(look, copy, [], stands=True)
-    return _due(
-        look,
-        copy,
-        [
-            *look.writer.cancels(copy, others, invitee),
-            *look.writer.updates(wanted, invitee, copy),
-        ],
-    )
+    cancels = look.writer.cancels(copy, other_dates, invitee)
+    updates = look.writer.updates(target, invitee, copy)
+    return _due(look, copy, [*cancels, *updates])
 
 
 def _due(look: _Look, copy: owing.Copy, owed: list[owing.Owed], *, stands: bool = False) -> _Due:
-    """These letters, but for those about the past only and those that wait already. `stands`: what
+    """These letters, except those about the past only and those that wait already. `stands`: what
     was refused there is what the row should have, so it is not let go.
     """
     owed, note = _without_past(look, copy, owed)
@@ -238,31 +231,32 @@ def _due(look: _Look, copy: owing.Copy, owed: list[owing.Owed], *, stands: bool 
 def _without_past(
     look: _Look, copy: owing.Copy, owed: list[owing.Owed]
 ) -> tuple[list[owing.Owed], str]:
-    """The letters that are not about nothing but the past, and what the row says of the others
-    (itip.md §2).
+    """The letters that are not about the past only, and what the row says of the others (itip.md
+    §2).
     """
     now = look.writer.now
     past = [letter for letter in owed if owing.pointless(letter, now)]
     if not past:
         return owed, ""
-    left, about = letters.without(owed, past), past[0].instance
-    why = owing.why_not(about)
-    if about is not None:
-        return left, why
-    if left:
-        return left, ""
+    remaining = letters.without(owed, past)
+    instance = past[0].instance
+    why = owing.why_not(instance)
+    if instance is not None:
+        return remaining, why
+    if remaining:
+        return remaining, ""
     running = [edition for edition in copy.may_hold if not recurrence.over(edition, now)]
     return look.writer.cancels(copy, running, look.rows.get(copy.participant)), why
 
 
 def _first_invitations(look: _Look, copies: Sequence[owing.Copy]) -> Iterator[_Due]:
-    """Rows that should hold an invitation, and have none at their present address."""
+    """Rows that should hold an invitation, and do not at their present address."""
     reached = {copy.participant for copy in copies if look.invites(copy)}
     for invitee in look.rows.values():
-        wanted = look.wanting.get(invitee.participant)
-        if wanted is None or invitee.participant in reached:
+        target = look.wanting.get(invitee.participant)
+        if target is None or invitee.participant in reached:
             continue
-        letter = look.writer.invitation(wanted, invitee)
+        letter = look.writer.invitation(target, invitee)
         if owing.pointless(letter, look.writer.now):
             yield _Due(invitee.participant, note=owing.why_not(None))
         else:
@@ -300,56 +294,57 @@ def _without_counted(
     copies: Sequence[owing.Copy], changed: Sequence[Change]
 ) -> Sequence[owing.Copy]:
     """Nobody is asked once more for an answer that counts after all."""
-    counted = {one.participant for one in changed if one.event == changes.COUNTS}
-    if not counted:
+    counted_rows = {change.participant for change in changed if change.event == changes.COUNTS}
+    if not counted_rows:
         return copies
-    return [
-        replace(one, again=False)
-        if one.participant in counted and one.because is Occasion.OLD_ANSWER
-        else one
-        for one in copies
-    ]
+    return [replace(copy, again=False) if _asks_of(copy, counted_rows) else copy for copy in copies]
+
+
+def _asks_of(copy: owing.Copy, rows: Collection[int]) -> bool:
+    """Whether one of these rows is asked once more because it answered an old time."""
+    return copy.participant in rows and copy.because is Occasion.OLD_ANSWER
 
 
 def _remembering(
     edition: Edition | None, invitees: Sequence[owing.Invitee], copies: Sequence[owing.Copy]
 ) -> Edition | None:
-    """With a SEQUENCE for each date of which somebody may hold something by itself though nothing
-    of it is left: the series was moved and moved back, and nobody was told. Programs that keep
+    """With a SEQUENCE for each date of which an invitee may hold something by itself though nothing
+    of it is left: the series was moved and moved back, and no letter said so. Programs that keep
     single dates need a newer VEVENT of it.
     """
     if edition is None or edition.recurrence is None:
         return edition
-    every_held = _told(edition.uid, copies)
-    known = editions.named_dates(edition)
-    names = {date for held in every_held for date in editions.named_dates(held) - known}
-    others = _left_elsewhere(invitees, copies)
+    every_held = _held_of(edition.uid, copies)
+    named_before = set[Moment]().union(*map(editions.named_dates, every_held))
+    names = named_before - editions.named_dates(edition)
+    more_dates = _left_elsewhere(invitees, copies)
     if edition.recurrence.rrule:
-        others |= _named_by_rule(every_held)
-    names |= others.difference(editions.own_dates(edition))
+        more_dates |= _named_by_rule(every_held)
+    names |= more_dates.difference(editions.own_dates(edition))
     own = [date for date in names if editions.takes_place(edition, date)]
     return editions.with_own(edition, own) if own else edition
 
 
-def _told(uid: str, copies: Sequence[owing.Copy]) -> list[Edition]:
-    """What somebody was told of this UID, or may have been. One edition is held by many, and is
-    here once.
-    """
-    told = [copy.edition for copy in copies]
-    told += [held for copy in copies for held in copy.perhaps]
-    every_edition = {id(edition): edition for edition in told if edition is not None}
+def _held_of(uid: str, copies: Sequence[owing.Copy]) -> list[Edition]:
+    """What invitees hold of this UID, or may hold. An edition that many hold is here once."""
+    may_be_held = [copy.edition for copy in copies]
+    for copy in copies:
+        may_be_held += copy.perhaps
+    every_edition = {id(edition): edition for edition in may_be_held if edition is not None}
     return [edition for edition in every_edition.values() if edition.uid == uid]
 
 
 def _named_by_rule(every_held: Iterable[Edition]) -> set[Moment]:
     """What calendars call the dates of lists that are at another hour than their rule gives."""
-    dates = {
-        (covering.named(held, date), date)
-        for held in every_held
-        if held.recurrence is not None and not held.recurrence.rrule
-        for date in editions.named_dates(held)
-    }
-    return {name for name, date in dates if name != date}
+    names = set[Moment]()
+    for edition in every_held:
+        if edition.recurrence is None or edition.recurrence.rrule:
+            continue
+        for date in editions.named_dates(edition):
+            name = covering.named(edition, date)
+            if name != date:
+                names.add(name)
+    return names
 
 
 def _left_elsewhere(invitees: Sequence[owing.Invitee], copies: Sequence[owing.Copy]) -> set[Moment]:
@@ -357,18 +352,16 @@ def _left_elsewhere(invitees: Sequence[owing.Invitee], copies: Sequence[owing.Co
     That may come after the series at the new address (P20), and take them out of it there.
     """
     whole = {row.participant: row for row in invitees if row.date is None and not row.apart}
-    former = (
-        copy
-        for copy in copies
-        if copy.participant in whole
-        and not address.equal(whole[copy.participant].address, copy.address)
-    )
-    told = [
-        edition
-        for copy in former
-        for edition in (*copy.may_hold, *(queued.edition for queued in copy.queued))
-    ]
-    return {edition.recurrence_id for edition in told if edition.recurrence_id is not None}
+    dates = set[Moment]()
+    for copy in copies:
+        row = whole.get(copy.participant)
+        if row is None or address.equal(row.address, copy.address):
+            continue
+        queued = [letter.edition for letter in copy.queued]
+        for edition in [*copy.may_hold, *queued]:
+            if edition.recurrence_id is not None:
+                dates.add(edition.recurrence_id)
+    return dates
 
 
 def _lifted(edition: Edition | None, floor: int) -> Edition | None:
@@ -378,14 +371,11 @@ def _lifted(edition: Edition | None, floor: int) -> Edition | None:
     """
     if edition is None or editions.counter(edition) >= floor:
         return edition
-    return replace(
-        edition,
-        sequence=edition.sequence + floor,
-        date_sequences=tuple(
-            (original, own + floor, significant)
-            for original, own, significant in edition.date_sequences
-        ),
+    date_sequences = tuple(
+        (original, own + floor, significant)
+        for original, own, significant in edition.date_sequences
     )
+    return replace(edition, sequence=edition.sequence + floor, date_sequences=date_sequences)
 
 
 def _wanting(
@@ -394,21 +384,27 @@ def _wanting(
     """The rows that should hold an invitation now, and to what. An address that is invited to all
     of it is not invited to a date as well.
 
-    A calendar has one entry of a UID, so of several rows with one address one is invited: the one
-    that is already, else the first.
+    A calendar has one entry of a UID, so of several rows with one address one row is invited: that
+    which is already, else the first.
     """
-    rows = {row.participant: row for row in invitees if _wants(views.of(row.date), row)}
-    seen = {number: view for number, row in rows.items() if (view := views.of(row.date))}
-    entries = {
-        number: (address.key(row.address), seen[number].uid, row.date)
-        for number, row in rows.items()
-    }
-    whole = {address.key(row.address) for row in rows.values() if row.date is None}
+    rows = {row.participant: row for row in invitees}
+    targets = dict[int, Edition]()
+    entries = dict[int, Entry]()
+    whole = set[str]()
+    for number, row in rows.items():
+        view = views.of(row.date)
+        if view is None or not _wants(view, row):
+            continue
+        key = address.key(row.address)
+        targets[number] = view
+        entries[number] = (key, view.uid, row.date)
+        if row.date is None:
+            whole.add(key)
     chosen = _one_of_each(entries, copies)
     return {
-        number: seen[number]
-        for number, row in rows.items()
-        if number in chosen and (row.date is None or address.key(row.address) not in whole)
+        number: target
+        for number, target in targets.items()
+        if number in chosen and (rows[number].date is None or entries[number][0] not in whole)
     }
 
 
@@ -419,10 +415,9 @@ def _one_of_each(entries: Mapping[int, Entry], copies: Sequence[owing.Copy]) -> 
         for copy in copies
         if copy.method is Method.REQUEST and copy.edition is not None
     }
+    holders = [number for number in sorted(entries) if (number, entries[number]) in holding]
     chosen = dict[Entry, int]()
-    for number in sorted(
-        entries, key=lambda number: ((number, entries[number]) not in holding, number)
-    ):
+    for number in [*holders, *sorted(entries)]:
         chosen.setdefault(entries[number], number)
     return set(chosen.values())
 
@@ -435,11 +430,11 @@ def _entries(
     """What rows hold at their present addresses, and are to go on holding."""
     entries = set[Entry]()
     for copy in copies:
-        wanted = wanting.get(copy.participant)
-        if wanted is None or copy.method is not Method.REQUEST or copy.edition is None:
+        target = wanting.get(copy.participant)
+        if target is None or copy.method is not Method.REQUEST or copy.edition is None:
             continue
         present = address.key(rows[copy.participant].address)
-        if _entry(copy, copy.edition) == (present, wanted.uid, wanted.recurrence_id):
+        if _entry(copy, copy.edition) == (present, target.uid, target.recurrence_id):
             entries.add(_entry(copy, copy.edition))
     return frozenset(entries)
 
@@ -478,15 +473,15 @@ def _suspended(
     """Rows with the switch on that no mail can go to → the invitations that they keep: a typo in an
     address card takes no meeting away (domain.md §3). One, or one for each date by itself.
 
-    What their former addresses hold is taken back, and so is what a former holder of the row has,
-    or what is of another UID.
+    What their former addresses hold is taken back, and also what a former holder of the row has, or
+    what is of another UID.
     """
     suspended = dict[int, frozenset[int]]()
     for invitee in invitees:
         own = views.of(invitee.date)
         if own is None or invitee.address or invitee.other or not _is_on(own, invitee):
             continue
-        kept = [
+        own_copies = [
             copy
             for copy in copies
             if copy.participant == invitee.participant
@@ -495,7 +490,7 @@ def _suspended(
             and copy.edition is not None
             and copy.edition.uid == own.uid
         ]
-        kept.sort(key=lambda copy: (copy.counts, copy.invitation))
-        last = {copy.date: copy.invitation for copy in kept}
+        own_copies.sort(key=lambda copy: (copy.counts, copy.invitation))
+        last = {copy.date: copy.invitation for copy in own_copies}
         suspended[invitee.participant] = frozenset(last.values())
     return suspended

@@ -1,4 +1,4 @@
-"""Until when an answer is wanted, and when somebody who has not answered is reminded of it.
+"""Until when an answer is wanted, and when an invitee who has not answered is reminded of it.
 
 Pure. A reminder is the REQUEST once more, with the same SEQUENCE and a new DTSTAMP (RFC 5546
 §3.2.2); no standard has a word for it.
@@ -13,17 +13,17 @@ SECOND = timedelta(seconds=1)
 
 
 def following(edition: Edition, now: datetime, until: datetime) -> recurrence.Occurrence | None:
-    """The next date of a series that takes place, by its own times:
-    it begins after now, and not after `until`.
+    """The next date of a series that takes place, by its own times: it begins after now, and not
+    after `until`.
     """
     if edition.recurrence is None:
         return None
     ahead = (
-        one
-        for one in recurrence.occurrences(edition, now, until + SECOND)
-        if now < _start(edition, one.original) <= until
+        date
+        for date in recurrence.occurrences(edition, now, until + SECOND)
+        if now < _start(edition, date.original) <= until
     )
-    return min(ahead, key=lambda one: _start(edition, one.original), default=None)
+    return min(ahead, key=lambda date: _start(edition, date.original), default=None)
 
 
 def beginning(edition: Edition, now: datetime, until: datetime) -> datetime | None:
@@ -52,8 +52,8 @@ def wanted_by(edition: Edition, now: datetime, instance: Moment | None = None) -
 
 
 def urges(before: Edition, after: Edition, now: datetime) -> bool:
-    """Whether an answer is wanted by another time than was said. It concerns invitees who have
-    given none, while there is time; nobody else.
+    """Whether an answer is wanted by another time than was said. It concerns only invitees who have
+    not answered, while there is time.
     """
     return before.answer_by != after.answer_by and wanted_by(before, now) != wanted_by(after, now)
 
@@ -66,15 +66,15 @@ def deadline(edition: Edition, now: datetime, until: datetime) -> datetime | Non
 
 
 def is_new(edition: Edition, reminded: int | None) -> bool:
-    """Whether somebody holds a question that he was not reminded of. `reminded`: the SEQUENCE at
-    which he was; only asking again is new.
+    """Whether an invitee holds a question that they were not reminded of. `reminded`: the SEQUENCE
+    at which they were; only asking again is new.
     """
     return reminded is None or reminded < edition.significant
 
 
 def due(edition: Edition, now: datetime, ahead: timedelta) -> bool:
-    """Whether whoever holds this and has not answered is to be reminded: the deadline is near, and
-    there is still time.
+    """Whether an invitee who holds this and has not answered is to be reminded: the deadline is
+    near, and there is still time.
     """
     until = deadline(edition, now, now + ahead)
     return (

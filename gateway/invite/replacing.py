@@ -18,29 +18,31 @@ def against_queue(
 ) -> tuple[list[owing.Owed], list[int]]:
     """The letters that are really new, and the numbers of the waiting ones that they replace.
 
-    A waiting letter that already says what is owed stays; so does one that may have left and is
-    repeated, unless a newer one says all that it says: about everything, or about the same date.
+    A waiting letter that already says what is owed stays. A letter that may have left and is
+    repeated stays, too, unless a newer one says all that it says: about everything, or about the
+    same date.
     """
-    queue, left = list(copy.queued), list(letters)
+    queue = list(copy.queued)
+    remaining = list(letters)
     if (
         queue
         and _is_repeat(queue[0], copy, now)
-        and not any(_covers(letter, queue[0]) for letter in left)
+        and not any(_covers(letter, queue[0]) for letter in remaining)
     ):
         queue.pop(0)
     replaced = list[owing.Queued]()
     for queued in queue:
-        if left and _says(queued, left[0], copy):
-            left.pop(0)
+        if remaining and _says(queued, remaining[0], copy):
+            remaining.pop(0)
         else:
             replaced.append(queued)
-    if left:
-        left[0] = _inherit(left[0], replaced)
-    return left, [queued.letter for queued in replaced]
+    if remaining:
+        remaining[0] = _inherit(remaining[0], replaced)
+    return remaining, [queued.letter for queued in replaced]
 
 
 def _covers(letter: owing.Owed, queued: owing.Queued) -> bool:
-    """Whether an invitee who gets this letter needs that one no more."""
+    """Whether an invitee who gets this letter no longer needs the waiting letter."""
     return letter.instance in (None, queued.instance) and _same_entry(letter, queued)
 
 
@@ -113,7 +115,7 @@ def _gives_reason(queued: owing.Queued, letter: owing.Owed) -> bool:
 
 
 def _inherit(letter: owing.Owed, replaced: Sequence[owing.Queued]) -> owing.Owed:
-    """A letter that replaces one that never arrived says what changed since the last one that
+    """A letter that replaces a letter that never arrived says what changed since the last that
     did.
     """
     untold = (

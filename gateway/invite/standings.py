@@ -47,7 +47,7 @@ class Happened:
 
 
 def happened(
-    known: Edition | None, edition: Edition | None, answered: Iterable[Moment]
+    before: Edition | None, edition: Edition | None, answered: Iterable[Moment]
 ) -> Happened:
     """`edition`: as it is now, with its SEQUENCEs; None when the follow-up is gone. `answered`:
     dates that anybody has a standing on.
@@ -55,74 +55,77 @@ def happened(
     if edition is None:
         return Happened()
     dates = set(answered)
-    lost = editions.lost(known, edition, dates) if known is not None else frozenset()
-    absent = frozenset(one for one in dates - lost if not editions.takes_place(edition, one))
-    if known is None or edition.cancelled or known.cancelled:
+    lost = editions.lost(before, edition, dates) if before is not None else frozenset()
+    absent = frozenset(date for date in dates - lost if not editions.takes_place(edition, date))
+    if before is None or edition.cancelled or before.cancelled:
         return Happened(edition.cancelled, not edition.cancelled, absent=absent, lost=lost)
-    if editions.asks_again(known, edition):
+    if editions.asks_again(before, edition):
         return Happened(stands=True, moved=True, absent=absent, lost=lost)
-    gone = editions.lost(known, edition, editions.named_dates(known))
+    dropped = editions.lost(before, edition, editions.named_dates(before))
     changed = {
-        one: _what(known, edition, one)
-        for one in editions.changed_dates(known, edition)
-        if one not in gone
+        date: _what(before, edition, date)
+        for date in editions.changed_dates(before, edition)
+        if date not in dropped
     }
     return Happened(stands=True, dates=changed, absent=absent, lost=lost)
 
 
-def follow(what: Happened, role: Role, standings: ANSWERS, *, present: bool) -> list[Event]:
-    """What it does to one row. `present`: he takes part;
-    a removed one gets no standings on dates any more.
+def follow(happened: Happened, role: Role, standings: ANSWERS, *, present: bool) -> list[Event]:
+    """What it does to one row. `present`: the participant takes part; a removed row gets no
+    standings on dates any more.
     """
     events = list[Event]()
-    for instance, held in standings.items():
-        if instance is not None and instance in what.lost:
+    for instance, standing in standings.items():
+        if instance is not None and instance in happened.lost:
             events.append(Event(instance, None, "date_dropped"))
             continue
-        name, after = _event(what, role, instance, held)
-        if after != held:
+        name, after = _event(happened, role, instance, standing)
+        if after != standing:
             events.append(Event(instance, after, name))
-    if not present or not what.dates:
+    if not present or not happened.dates:
         return events
     series = standings.get(None, Standing())
-    for instance, name in what.dates.items():
-        if (
-            instance not in standings
-            and not series.cancelled
-            and (own := _own(name, role, series)) is not None
-        ):
+    if series.cancelled:
+        return events
+    for instance, name in happened.dates.items():
+        own = _own(name, role, series) if instance not in standings else None
+        if own is not None:
             events.append(Event(instance, own, name))
     return events
 
 
 def begin(standings: ANSWERS) -> list[Event]:
-    """Whoever takes over a row has said nothing yet."""
+    """A person who takes over a row has said nothing yet."""
     new = Standing(cancelled=standings.get(None, Standing()).cancelled)
     return [
         Event(instance, new if instance is None else None, "begun")
-        for instance, held in standings.items()
-        if instance is not None or held != new
+        for instance, standing in standings.items()
+        if instance is not None or standing != new
     ]
 
 
 def ask_anew(standings: ANSWERS) -> list[Event]:
-    """What he held was taken back, and he is to have it again: what he said of it went with it."""
+    """What the invitee held was taken back, and they are to have it again: what they said of it
+    went with it.
+    """
     events = list[Event]()
-    for instance, held in standings.items():
-        if held.cancelled or not (held.seen or held.moved or held.reply is not Reply.NEEDS_ACTION):
+    for instance, standing in standings.items():
+        if standing.cancelled or not (
+            standing.seen or standing.moved or standing.reply is not Reply.NEEDS_ACTION
+        ):
             continue
-        fresh = status.reinstate(status.cancel(held))
+        fresh = status.reinstate(status.cancel(standing))
         events.append(Event(instance, fresh if instance is None else None, "asked_anew"))
     return events
 
 
-def by_hand(role: Role, standings: ANSWERS, wanted: int) -> list[Event]:
-    """A status that somebody wrote into the row (1, 5 or 9), taken as a toggle; refused while it is
+def by_hand(role: Role, standings: ANSWERS, code: int) -> list[Event]:
+    """A status that a person wrote into the row (1, 5 or 9), taken as a toggle; refused while it is
     cancelled, and where nobody is asked. A program that writes what stands there changes nothing.
     """
     standing: Standing = standings.get(None, Standing())
     try:
-        after = _toggled(role, standing, BY_HAND[wanted])
+        after = _toggled(role, standing, BY_HAND[code])
     except Refused as error:
         return [Event(None, standing, f"toggle_refused: {error}")]
     is_same = (after.reply, after.seen) == (standing.reply, standing.seen)
@@ -138,33 +141,35 @@ def _toggled(role: Role, standing: Standing, reply: Reply) -> Standing:
     return standing
 
 
-def _what(known: Edition, edition: Edition, original: Moment) -> str:
+def _what(before: Edition, edition: Edition, original: Moment) -> str:
     if not editions.takes_place(edition, original):
         return "cancelled"
-    return "moved" if editions.takes_place(known, original) else "added"
+    return "moved" if editions.takes_place(before, original) else "added"
 
 
 def _event(
-    what: Happened, role: Role, instance: Moment | None, standing: Standing
+    happened: Happened, role: Role, instance: Moment | None, standing: Standing
 ) -> tuple[str, Standing]:
-    gone = what.cancelled or (instance is not None and instance in what.absent)
-    if gone:
+    is_cancelled = happened.cancelled or (instance is not None and instance in happened.absent)
+    if is_cancelled:
         return "cancelled", standing if standing.cancelled else status.cancel(standing)
     if standing.cancelled:
         # A date comes back by itself, or with the series; the series' own only with the follow-up.
         return "reinstated", status.reinstate(
             standing
-        ) if what.stands or instance is not None else standing
-    if what.moved or (
-        instance is not None and what.dates is not None and what.dates.get(instance) == "moved"
+        ) if happened.stands or instance is not None else standing
+    if happened.moved or (
+        instance is not None
+        and happened.dates is not None
+        and happened.dates.get(instance) == "moved"
     ):
         return "moved", status.move(role, standing)
     return "", standing
 
 
 def _own(name: str, role: Role, series: Standing) -> Standing | None:
-    """The first standing on a date by itself;
-    None where it goes on sharing the series' with the same status.
+    """The first standing on a date by itself; None where it goes on sharing the series' with the
+    same status.
     """
     shared = Standing(
         reply=series.reply, seen=series.seen, moved=series.moved, progress=series.progress
