@@ -153,9 +153,9 @@ def calendar(letter: Letter) -> bytes:
 
 
 def published(edition: Edition, at: datetime, address: str) -> bytes:
-    """The VCALENDAR of a follow-up for whoever looks at it: nobody is asked, and nobody else named
-    (RFC 5546 §3.2.1). `at`: when it was changed last; `address`: of its owner, "" where they have
-    none.
+    """The VCALENDAR of a follow-up for a person who looks at it: nobody is asked, and only the
+    owner is named (RFC 5546 §3.2.1). `at`: when it was changed last; `address`: of its owner, ""
+    where they have none.
     """
     whole = Letter(
         method=Method.PUBLISH,
@@ -195,9 +195,9 @@ def exceptions(shown: Edition) -> list[Moment]:
     series = shown.recurrence
     listed = series.rdates if series is not None and not series.rrule else ()
     moved = {
-        one
-        for one in listed
-        if covering.named(shown, one) != one and editions.takes_place(shown, one)
+        date
+        for date in listed
+        if covering.named(shown, date) != date and editions.takes_place(shown, date)
     }
     return sorted({*editions.own_dates(shown), *moved}, key=str)
 
@@ -257,16 +257,16 @@ class _Writer:
         """DTSTART and DTEND, and which dates a series has."""
         when = span(self.shown, instance)
         recurs = instance is None and self.shown.recurrence is not None
-        said = self.said() if recurs else None
-        if said is not None and said.start != when.start:
-            when = replace(when, start=said.start, end=_end(when, said.start))
+        entry = self.said() if recurs else None
+        if entry is not None and entry.start != when.start:
+            when = replace(when, start=entry.start, end=_end(when, entry.start))
         write = self.instant if not recurs and self.repeated(when) else self.local
         event.add("dtstart", write(when.start))
         if when.end is not None and when.end > when.start:
             # RFC 5545 §3.8.2.2: DTEND is later than DTSTART; a moment without length has none.
             event.add("dtend", write(when.end))
-        if said is not None:
-            self.recurrence(event, said, when)
+        if entry is not None:
+            self.recurrence(event, entry, when)
         return when
 
     def status(self, event: icalendar.Event) -> None:
@@ -281,8 +281,9 @@ class _Writer:
     def identity(self, instance: Moment | None, sequence: int) -> icalendar.Event:
         event = icalendar.Event()
         event.add("uid", self.shown.uid)
-        if (named := instance if instance is not None else self.shown.recurrence_id) is not None:
-            event.add("recurrence-id", self.local(covering.named(self.shown, named)))
+        date = instance if instance is not None else self.shown.recurrence_id
+        if date is not None:
+            event.add("recurrence-id", self.local(covering.named(self.shown, date)))
         event.add("sequence", sequence)
         event.add("dtstamp", self.letter.dtstamp.astimezone(UTC))
         return event
@@ -297,13 +298,14 @@ class _Writer:
 
     def describe(self, event: icalendar.Event) -> None:
         shown = self.shown
-        agenda, link = texts.text(shown.agenda), texts.web_link(shown.video_url)
-        if description := "\n\n".join(
-            part for part in (agenda, texts.text(shown.video_url)) if part
-        ):
+        parts = (texts.text(shown.agenda), texts.text(shown.video_url))
+        description = "\n\n".join(part for part in parts if part)
+        if description:
             event.add("description", description)
-        if location := texts.text(shown.location):
+        location = texts.text(shown.location)
+        if location:
             event.add("location", location)
+        link = texts.web_link(shown.video_url)
         if link:
             event.add("url", link)
             event.add(
@@ -316,23 +318,23 @@ class _Writer:
         letter, shown = self.letter, self.shown
         if letter.method is Method.PUBLISH and not letter.organizer_address:
             return
-        named = {"CN": common_name(shown.organizer) or common_name(letter.organizer_address)}
-        event.add("organizer", _person(letter.organizer_address, named), encode=False)
+        parameters = {"CN": common_name(shown.organizer) or common_name(letter.organizer_address)}
+        event.add("organizer", _person(letter.organizer_address, parameters), encode=False)
         if letter.method is Method.PUBLISH:
             return
-        asked = letter.method is Method.REQUEST
+        rsvp = letter.method is Method.REQUEST
         mine = {addresses.key(letter.address), addresses.key(letter.organizer_address)}
         event.add(
             "attendee",
-            _attendee(letter.address, letter.address_name, reply, rsvp=asked, **self.delegation()),
+            _attendee(letter.address, letter.address_name, reply, rsvp=rsvp, **self.delegation()),
             encode=False,
         )
-        for other, named in self.delegates():
+        for other, parameters in self.delegates():
             if addresses.key(other.address) not in mine:
                 mine.add(addresses.key(other.address))
                 event.add(
                     "attendee",
-                    _attendee(other.address, other.name, other.reply, rsvp=False, **named),
+                    _attendee(other.address, other.name, other.reply, rsvp=False, **parameters),
                     encode=False,
                 )
         for guest in guests(letter, instance):
@@ -345,15 +347,16 @@ class _Writer:
                 )
 
     def delegation(self) -> dict[str, str]:
-        """RFC 5545 §3.2.4, §3.2.5:
-        who passed the invitation on to the recipient, and to whom he did.
+        """RFC 5545 §3.2.4, §3.2.5: who passed the invitation on to the recipient, and to whom they
+        did.
         """
-        remarks, named = self.letter.remarks, dict[str, str]()
+        remarks = self.letter.remarks
+        parameters = dict[str, str]()
         if remarks.delegated_from is not None and remarks.delegated_from.address:
-            named["DELEGATED-FROM"] = mailto(remarks.delegated_from.address)
+            parameters["DELEGATED-FROM"] = mailto(remarks.delegated_from.address)
         if remarks.delegated_to is not None and remarks.delegated_to.address:
-            named["DELEGATED-TO"] = mailto(remarks.delegated_to.address)
-        return named
+            parameters["DELEGATED-TO"] = mailto(remarks.delegated_to.address)
+        return parameters
 
     def delegates(self) -> Iterator[tuple[Guest, dict[str, str]]]:
         """RFC 5546 §3.2.2.3: both sides of a delegation stand in the REQUEST.
@@ -378,24 +381,24 @@ class _Writer:
                 return None
             raise
 
-    def recurrence(self, event: icalendar.Event, said: covering.Told, when: Span) -> None:
-        event.add("rrule", _recur(self.rrule(said.rrule, when.all_day)))
-        exdates = [self.local(moment) for moment in _ordered(said.exdates)]
-        rdates = [self.local(moment) for moment in _ordered(said.rdates) if moment != when.start]
+    def recurrence(self, event: icalendar.Event, entry: covering.Told, when: Span) -> None:
+        event.add("rrule", _recur(self.rrule(entry.rrule, when.all_day)))
+        exdates = [self.local(moment) for moment in _ordered(entry.exdates)]
+        rdates = [self.local(moment) for moment in _ordered(entry.rdates) if moment != when.start]
         if exdates:
             event.add("exdate", exdates)
         if rdates:
             event.add("rdate", rdates)
 
     def rrule(self, rule: str, all_day: bool) -> str:
-        """RFC 5545 §3.3.10:
-        UNTIL has the type of DTSTART, and is in UTC where DTSTART has a zone.
+        """RFC 5545 §3.3.10: UNTIL has the type of DTSTART, and is in UTC where DTSTART has a
+        zone.
         """
         parts = [part.strip() for part in rule.removeprefix("RRULE:").split(";") if part.strip()]
-        return ";".join(
-            f"UNTIL={self.until(part[6:], all_day)}" if part.upper().startswith("UNTIL=") else part
-            for part in parts
-        )
+        for number, part in enumerate(parts):
+            if part.upper().startswith("UNTIL="):
+                parts[number] = f"UNTIL={self.until(part[6:], all_day)}"
+        return ";".join(parts)
 
     def until(self, value: str, all_day: bool) -> str:
         if all_day:
@@ -426,9 +429,9 @@ class _Writer:
         first is read (RFC 5545 §3.3.5).
         """
         return any(
-            isinstance(local := self.local(one), datetime) and local.fold
-            for one in (when.start, when.end)
-            if one is not None
+            isinstance(local := self.local(moment), datetime) and local.fold
+            for moment in (when.start, when.end)
+            if moment is not None
         )
 
     @staticmethod
@@ -446,21 +449,21 @@ def _attendee(
     address: str, name: str, reply: Reply, *, rsvp: bool, **delegation: str
 ) -> icalendar.vCalAddress:
     """Parameters in this order: CN last, never PARTSTAT (Gnus loses the address otherwise)."""
-    named = {
+    parameters = {
         "CUTYPE": "INDIVIDUAL",
         "ROLE": "REQ-PARTICIPANT",
         "PARTSTAT": reply.value.upper(),
         **delegation,
     }
     if rsvp:
-        named["RSVP"] = "TRUE"
-    named["CN"] = common_name(name) or common_name(address)
-    return _person(address, named)
+        parameters["RSVP"] = "TRUE"
+    parameters["CN"] = common_name(name) or common_name(address)
+    return _person(address, parameters)
 
 
-def _person(address: str, named: dict[str, str]) -> icalendar.vCalAddress:
+def _person(address: str, parameters: dict[str, str]) -> icalendar.vCalAddress:
     person = icalendar.vCalAddress(mailto(address))
-    person.params = _Parameters(named)
+    person.params = _Parameters(parameters)
     return person
 
 

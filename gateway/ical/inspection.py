@@ -2,8 +2,8 @@
 shares no code with the writer.
 
 Every octet of every object is looked at, but what it has in common with those before (blanks) is
-judged once: all but the lines of the people is remembered with its judgement, and so is each of
-their lines.
+judged once: the object without the lines of the people is remembered with its judgement, and each
+of their lines is, too.
 """
 
 import re
@@ -69,11 +69,11 @@ class Component:
     components: list["Component"] = field(default_factory=list)
 
     def all(self, name: str) -> list[Property]:
-        return [one for one in self.properties if one.name == name]
+        return [line for line in self.properties if line.name == name]
 
     def value(self, name: str) -> str:
         """The value of the first property of that name, "" where there is none."""
-        return next((one.value for one in self.properties if one.name == name), "")
+        return next((line.value for line in self.properties if line.name == name), "")
 
     def walk(self) -> Iterator["Component"]:
         yield self
@@ -98,26 +98,24 @@ def calendar(body: bytes, letter: Letter) -> Iterator[Problem]:
     """Everything that is wrong with the calendar object of a letter. Never raises."""
     yield from _lines(body)
     impersonal, groups = _parted(body.decode("utf-8", "replace"))
-    yield from _impersonal(
-        impersonal,
-        _Planned(
-            letter.method,
-            letter.edition.uid,
-            letter.sequence,
-            f"{letter.dtstamp.astimezone(UTC):%Y%m%dT%H%M%SZ}",
-            letter.date is not None,
-            letter.withdrawn,
-        ),
+    planned = _Planned(
+        letter.method,
+        letter.edition.uid,
+        letter.sequence,
+        f"{letter.dtstamp.astimezone(UTC):%Y%m%dT%H%M%SZ}",
+        letter.date is not None,
+        letter.withdrawn,
     )
+    yield from _impersonal(impersonal, planned)
     for group in groups:
         yield from _people([_person(line) for line in group], letter)
 
 
-def same(one: str, other: str) -> bool:
-    """The same address, whatever the letter case and whether the domain is spelt
-    in Unicode or in ASCII.
+def same(first: str, second: str) -> bool:
+    """The same address, whatever the letter case and whether the domain is spelt in Unicode or in
+    ASCII.
     """
-    return plain(one) == plain(other)
+    return plain(first) == plain(second)
 
 
 def plain(address: str) -> str:
@@ -158,7 +156,8 @@ def _lines(body: bytes) -> Iterator[Problem]:
 
 def _parted(text: str) -> tuple[str, list[list[str]]]:
     """The unfolded object with the bare names of its people, and their lines, VEVENT by VEVENT."""
-    lines, groups = re.sub(r"\r?\n[ \t]", "", text).split("\r\n"), list[list[str]]()
+    lines = re.sub(r"\r?\n[ \t]", "", text).split("\r\n")
+    groups = list[list[str]]()
     for number, line in enumerate(lines):
         if line.startswith("BEGIN:VEVENT"):
             groups.append([])
@@ -200,7 +199,7 @@ def _common(text: str, planned: _Planned) -> Iterator[Problem]:
     if top.value("VERSION") != "2.0" or not top.value("PRODID"):
         yield Problem("P15", "VERSION:2.0 or PRODID is missing")
     yield from _zones(top)
-    events = [one for one in top.components if one.name == "VEVENT"]
+    events = [component for component in top.components if component.name == "VEVENT"]
     if not events:
         yield Problem("P15", "there is no VEVENT")
         return
@@ -210,18 +209,15 @@ def _common(text: str, planned: _Planned) -> Iterator[Problem]:
 
 
 def _zones(top: Component) -> Iterator[Problem]:
-    defined = [zone.value("TZID") for zone in top.components if zone.name == "VTIMEZONE"]
-    used = {
-        one.parameters["TZID"]
-        for part in top.walk()
-        for one in part.properties
-        if "TZID" in one.parameters
-    }
+    zones = [component for component in top.components if component.name == "VTIMEZONE"]
+    defined = [zone.value("TZID") for zone in zones]
+    lines = [line for part in top.walk() for line in part.properties]
+    used = {line.parameters["TZID"] for line in lines if "TZID" in line.parameters}
     for name in sorted(used - set(defined)):
         yield Problem("P18", f"the time zone {name} is used and not defined")
     if len(defined) != len(set(defined)):
         yield Problem("P18", "a time zone is defined twice")
-    for zone in (one for one in top.components if one.name == "VTIMEZONE"):
+    for zone in zones:
         if not any(part.name in ("STANDARD", "DAYLIGHT") for part in zone.components):
             yield Problem("P18", f"the time zone {zone.value('TZID')} has no rule")
 
@@ -234,7 +230,7 @@ def _event(event: Component, planned: _Planned) -> Iterator[Problem]:
     if event.all("RECURRENCE-ID") and event.all("RRULE"):
         yield Problem("P11", "RECURRENCE-ID and RRULE in one VEVENT")
     start = event.all("DTSTART")
-    # A CANCEL takes away what he holds, by whatever rule he was sent.
+    # A CANCEL takes away what the invitee holds, whatever the rule was.
     if start and planned.method is Method.REQUEST:
         for rule in event.all("RRULE"):
             yield from _rule(rule.value, start[0])
@@ -252,60 +248,62 @@ def _counts(event: Component, planned: _Planned) -> Iterator[Problem]:
 
 
 def _times(event: Component) -> Iterator[Problem]:
-    """That all times are of one type, and none ends before it begins."""
+    """That all times are of one type, and the end is after the start."""
     if not event.all("DTSTART"):
         return
     start = event.all("DTSTART")[0]
     if any(
-        one.parameters != start.parameters or one.value <= start.value for one in event.all("DTEND")
+        end.parameters != start.parameters or end.value <= start.value for end in event.all("DTEND")
     ):
         yield Problem("P15", "DTEND is not after DTSTART or of another type (RFC 5545 §3.8.2.2)")
-    for one in (*event.all("EXDATE"), *event.all("RDATE")):
-        if _kind(one) != _kind(start):
-            yield Problem("P15", f"{one.name} is not of the type of DTSTART")
+    for moment in (*event.all("EXDATE"), *event.all("RDATE")):
+        if _kind(moment) != _kind(start):
+            yield Problem("P15", f"{moment.name} is not of the type of DTSTART")
 
 
 @lru_cache(maxsize=4096)
 def _person(line: str) -> Person:
-    found = _property(line)
-    if found is None:
+    line_read = _property(line)
+    if line_read is None:
         return Person("", "", "", asked=False, problems=(Problem("P15", UNREADABLE),))
-    address = unquote(found.value[7:]) if found.value.lower().startswith("mailto:") else found.value
+    address = line_read.value
+    if address.lower().startswith("mailto:"):
+        address = unquote(address[7:])
     return Person(
-        found.name,
+        line_read.name,
         address,
         plain(address),
-        found.parameters.get("RSVP") == "TRUE",
-        tuple(_odd(found)),
+        line_read.parameters.get("RSVP") == "TRUE",
+        tuple(_odd(line_read)),
     )
 
 
-def _odd(one: Property) -> Iterator[Problem]:
-    names = list(one.parameters)
+def _odd(line: Property) -> Iterator[Problem]:
+    names = list(line.parameters)
     if names and names[-1] != "CN":
         yield Problem(
-            "P16", f"the parameters of {one.name} do not end with CN (Gnus loses the address)"
+            "P16", f"the parameters of {line.name} do not end with CN (Gnus loses the address)"
         )
-    if re.search(r'[,;:"]', one.parameters.get("CN", "")):
-        yield Problem("P16", f"a comma, semicolon, colon or quote in a CN of {one.name}")
-    if one.name == "ATTENDEE" and one.parameters.get("PARTSTAT") not in PARTSTATS:
-        yield Problem("P16", f"unknown PARTSTAT {one.parameters.get('PARTSTAT')}")
-    if not one.value.lower().startswith("mailto:") or "@" not in one.value:
-        yield Problem("P16", f"{one.name} has no mail address")
+    if re.search(r'[,;:"]', line.parameters.get("CN", "")):
+        yield Problem("P16", f"a comma, semicolon, colon or quote in a CN of {line.name}")
+    if line.name == "ATTENDEE" and line.parameters.get("PARTSTAT") not in PARTSTATS:
+        yield Problem("P16", f"unknown PARTSTAT {line.parameters.get('PARTSTAT')}")
+    if not line.value.lower().startswith("mailto:") or "@" not in line.value:
+        yield Problem("P16", f"{line.name} has no mail address")
 
 
 def _people(people: list[Person], letter: Letter) -> Iterator[Problem]:
     """Of one VEVENT: the recipient is asked, once, by the address that is read for this letter."""
     recipient = plain(letter.address)
-    for one in people:
-        yield from one.problems
-    organizer = next((one for one in people if one.name == "ORGANIZER"), None)
+    for person in people:
+        yield from person.problems
+    organizer = next((person for person in people if person.name == "ORGANIZER"), None)
     if organizer is not None and organizer.plain == recipient:
         yield Problem("P17", "ORGANIZER is the recipient: Gmail and Outlook show no buttons then")
     if organizer is None or organizer.address.casefold() != letter.organizer_address.casefold():
         shown = "missing" if organizer is None else organizer.address
         yield Problem("P17", f"ORGANIZER is not the address that is read for this letter: {shown}")
-    mine = [one for one in people if one.name == "ATTENDEE" and one.plain == recipient]
+    mine = [person for person in people if person.name == "ATTENDEE" and person.plain == recipient]
     if len(mine) != 1:
         yield Problem("P16", f"the recipient stands {len(mine)} times among the ATTENDEEs")
     elif letter.method is Method.REQUEST and not mine[0].asked:
@@ -347,8 +345,8 @@ def _rule(text: str, start: Property) -> Iterator[Problem]:
     if fault := _forbidden(parts, text):
         yield Problem("P15", f"{fault}: {text}")
     if "UNTIL" in parts:
-        wanted = r"\d{8}" if _kind(start) == "DATE" else r"\d{8}T\d{6}Z"
-        if not re.fullmatch(wanted, parts["UNTIL"]):
+        form = r"\d{8}" if _kind(start) == "DATE" else r"\d{8}T\d{6}Z"
+        if not re.fullmatch(form, parts["UNTIL"]):
             yield Problem("P15", f"UNTIL is not of the type of DTSTART: {text}")
         elif _ends_before(parts["UNTIL"], start):
             yield Problem("P15", f"the series ends before it begins: {text}")
@@ -377,8 +375,8 @@ def _forbidden(parts: dict[str, str], text: str) -> str:
 
 
 def _ends_before(until: str, start: Property) -> bool:
-    """Whether an UNTIL of the right type is earlier than DTSTART;
-    an undefined zone is told of elsewhere.
+    """Whether an UNTIL of the right type is earlier than DTSTART; an undefined zone is reported
+    elsewhere.
     """
     if _kind(start) == "DATE":
         return until < start.value
@@ -391,19 +389,19 @@ def _ends_before(until: str, start: Property) -> bool:
 
 
 def _fits(day: date, name: str, value: str) -> bool:
-    wanted = value.split(",")
+    parts = value.split(",")
     if name == "BYMONTH":
-        return str(day.month) in {part.lstrip("0") for part in wanted}
+        return str(day.month) in {part.lstrip("0") for part in parts}
     if name == "BYMONTHDAY":
-        return str(day.day) in wanted or str(-_days_left(day)) in wanted
+        return str(day.day) in parts or str(-_days_left(day)) in parts
     if name == "BYDAY":
-        return any(part.endswith(DAYS[day.weekday()]) and _nth(day, part[:-2]) for part in wanted)
+        return any(part.endswith(DAYS[day.weekday()]) and _nth(day, part[:-2]) for part in parts)
     return True
 
 
 def _nth(day: date, position: str) -> bool:
-    """Whether a day is the position-th of its weekday in its month;
-    counting within a year is left to the client.
+    """Whether a day is the position-th of its weekday in its month; counting within a year is left
+    to the client.
     """
     if not position or not re.fullmatch(r"[+-]?[1-5]", position):
         return True
@@ -413,7 +411,7 @@ def _nth(day: date, position: str) -> bool:
 
 
 def _days_left(day: date) -> int:
-    """Days of the month from this one on, this one counted: BYMONTHDAY=-1 is the last day."""
+    """Days of the month from this day on, itself counted: BYMONTHDAY=-1 is the last day."""
     return monthrange(day.year, day.month)[1] - day.day + 1
 
 
@@ -423,49 +421,44 @@ def _read(text: str) -> Component | None:
     for raw in text.split("\r\n"):
         if not raw:
             continue
-        one = _property(raw)
-        if one is None:
+        line = _property(raw)
+        if line is None:
             return None
-        if one.name == "BEGIN":
-            stack.append(Component(one.value.upper()))
-        elif one.name == "END":
-            if len(stack) < 2 or stack[-1].name != one.value.upper():
+        if line.name == "BEGIN":
+            stack.append(Component(line.value.upper()))
+        elif line.name == "END":
+            if len(stack) < 2 or stack[-1].name != line.value.upper():
                 return None
             closed = stack.pop()
             stack[-1].components.append(closed)
         else:
-            stack[-1].properties.append(one)
-    whole = stack[0].components
-    return (
-        whole[0]
-        if len(stack) == 1
-        and len(whole) == 1
-        and whole[0].name == "VCALENDAR"
-        and not stack[0].properties
-        else None
-    )
+            stack[-1].properties.append(line)
+    top = stack[0]
+    names = [component.name for component in top.components]
+    is_complete = len(stack) == 1 and names == ["VCALENDAR"] and not top.properties
+    return top.components[0] if is_complete else None
 
 
 def _property(line: str) -> Property | None:
-    found = LINE.fullmatch(line)
-    if found is None:
+    match = LINE.fullmatch(line)
+    if match is None:
         return None
     return Property(
-        found[1].upper(),
-        {key.upper(): content.strip('"') for key, content in PARAMETER.findall(found[2])},
-        found[3],
+        match[1].upper(),
+        {key.upper(): content.strip('"') for key, content in PARAMETER.findall(match[2])},
+        match[3],
     )
 
 
 def _plain_text(value: str) -> str:
     """A TEXT without its escapes (RFC 5545 §3.3.11)."""
-    return re.sub(r"\\(.)", lambda found: "\n" if found[1] in "nN" else found[1], value)
+    return re.sub(r"\\(.)", lambda match: "\n" if match[1] in "nN" else match[1], value)
 
 
-def _kind(one: Property) -> str:
-    if one.parameters.get("VALUE") == "DATE":
+def _kind(line: Property) -> str:
+    if line.parameters.get("VALUE") == "DATE":
         return "DATE"
-    return "UTC" if one.value.endswith("Z") else f"TZID={one.parameters.get('TZID', '')}"
+    return "UTC" if line.value.endswith("Z") else f"TZID={line.parameters.get('TZID', '')}"
 
 
 def _day(value: str) -> date | None:

@@ -58,21 +58,25 @@ LONGEST_ID = 500  # octets; read.Component keeps 1 000 characters of a UID
 
 
 def calendar(data: bytes) -> read.Calendar | None:
-    """The calendar object that a winmail.dat amounts to; None where it is no meeting.
-    Raises `Unreadable`.
+    """The calendar object that a winmail.dat amounts to; None where it is no meeting. Raises
+    `Unreadable`.
     """
     message = tnef.read(data)
     # A class may be made narrower by anybody: "IPM.Schedule.Meeting.Resp.Pos.Acme".
     name = message.text(MESSAGE_CLASS).lower()
-    meanings = (meaning for known, meaning in CLASSES.items() if f"{name}.".startswith(f"{known}."))
+    meanings = (
+        meaning for prefix, meaning in CLASSES.items() if f"{name}.".startswith(f"{prefix}.")
+    )
     method, partstat = next(meanings, (None, ""))
     if method is None:
         return None
-    who = _address(message)
+    email = _address(message)
     if not partstat:
-        return read.Calendar(method, (_component(message, organizer=who),))
+        return read.Calendar(method, (_component(message, organizer=email),))
     proposed = _utc(message.moment(PROPOSED_START)) if message.number(PROPOSES) else None
-    attendee = read.Attendee(who, partstat, message.text(REPRESENTED_NAME)[:200], proposed=proposed)
+    attendee = read.Attendee(
+        email, partstat, message.text(REPRESENTED_NAME)[:200], proposed=proposed
+    )
     if proposed is None or partstat != "TENTATIVE":
         return read.Calendar(method, (_component(message, attendee),))
     # MS-OXCICAL §2.1.3.1.1.1: "tentative, and propose another time" is what iTIP calls a COUNTER.
@@ -122,14 +126,14 @@ def _address(message: tnef.Message) -> str:
     """Who answers: the person represented, before the secretary who sent it; "" where only an
     Exchange name is known.
     """
-    for smtp, other, kind in (
+    for smtp, native, kind in (
         (REPRESENTED_SMTP, REPRESENTED, REPRESENTED_TYPE),
         (SENDER_SMTP, SENDER, SENDER_TYPE),
     ):
-        found = message.text(smtp) or (
-            message.text(other) if message.text(kind).upper() == "SMTP" else ""
+        email = message.text(smtp) or (
+            message.text(native) if message.text(kind).upper() == "SMTP" else ""
         )
-        if plain := address.normal(found):
+        if plain := address.normal(email):
             return plain
     return ""
 

@@ -71,8 +71,8 @@ def check(content: bytes, letter: Letter, account: str) -> list[Problem]:
             )
         if leaf.kind in ("text/calendar", "application/ics"):
             objects[_decoded(body, leaf.encoding)] = None
-    for one in objects:
-        problems += inspection.calendar(one, letter)
+    for calendar in objects:
+        problems += inspection.calendar(calendar, letter)
     if len(objects) > 1:
         problems.append(Problem("P16", "the attachment differs from the calendar part"))
     return list(dict.fromkeys(problems))
@@ -97,9 +97,9 @@ def _opened(content: bytes) -> tuple[bytes, list[bytes]]:
     field has named.
     """
     boundaries = sorted({*BOUNDARY.findall(content)}, key=len, reverse=True)
-    first, *others = content.split(b"\r\n--")
+    first, *rest = content.split(b"\r\n--")
     pieces, bodies = [first], list[bytes]()
-    for piece in others:
+    for piece in rest:
         if piece.startswith(tuple(boundaries)):
             pieces.append(piece)
         else:

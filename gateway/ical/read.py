@@ -121,16 +121,16 @@ class Calendar:
 
 
 def read(data: bytes, charset: str = "utf-8") -> tuple[Calendar, ...]:
-    """The calendar objects in some octets, mostly one.
-    Raises `Unreadable` where there is none or too much of one.
+    """The calendar objects in some octets, mostly one. Raises `Unreadable` where there is none, or
+    too much of one.
     """
     reader = _Reader()
     for line in _lines(data, charset):
         reader.take(line)
-    found = reader.close()
-    if not found:
+    calendars = reader.close()
+    if not calendars:
         raise Unreadable("no VCALENDAR in the calendar part")
-    return found
+    return calendars
 
 
 def moment(text: str, tzid: str = "", is_date: bool = False) -> When | None:
@@ -159,13 +159,13 @@ def moment(text: str, tzid: str = "", is_date: bool = False) -> When | None:
 
 def text(value: str) -> str:
     """A TEXT value with its escapes undone (RFC 5545 §3.3.11), cut, without control characters."""
-    plain = ESCAPED.sub(lambda found: "\n" if found[1] in "nN" else found[1], value[:TEXT])
+    plain = ESCAPED.sub(lambda match: "\n" if match[1] in "nN" else match[1], value[:TEXT])
     return header.clean(plain).strip()
 
 
 def _lines(data: bytes, charset: str) -> Iterator[str]:
-    """Unfolded content lines. Unfolding comes before decoding:
-    a fold may split a character (RFC 5545 §3.1).
+    """Unfolded content lines. Unfolding comes before decoding: a fold may split a character (RFC
+    5545 §3.1).
     """
     if charset.strip().lower().startswith(header.STATEFUL) or header.wide(data):
         data, charset = header.decode(data, charset).encode("utf-8", "replace"), "utf-8"
@@ -306,10 +306,10 @@ class _Reader:
             return
         sign, hours, minutes, seconds = match.groups()
         size = timedelta(hours=int(hours), minutes=int(minutes), seconds=int(seconds or 0))
-        named = self.offsets.get(self.tzid, ())
-        if size < timedelta(days=1) and len(named) < 20:
+        offsets = self.offsets.get(self.tzid, ())
+        if size < timedelta(days=1) and len(offsets) < 20:
             offset = size if sign == "+" else -size
-            self.offsets[self.tzid] = tuple(dict.fromkeys([*named, offset]))
+            self.offsets[self.tzid] = tuple(dict.fromkeys([*offsets, offset]))
 
     def _finish_component(self) -> None:
         if self.draft is not None:
@@ -402,27 +402,29 @@ def _attendee(line: str) -> Attendee:
 def _proposed(value: str) -> When | None:
     """Apple, iOS 14: `TO-ALL-PROPOSED-NEW-TIME="DTSTART:20201223T100000Z;STATUS:NEEDS-ACTION"`."""
     pieces = (piece.partition(":") for piece in value.split(";"))
-    return next(
-        (moment(found) for name, _, found in pieces if name.strip().upper() == "DTSTART"), None
-    )
+    for name, _, start in pieces:
+        if name.strip().upper() == "DTSTART":
+            return moment(start)
+    return None
 
 
 def _addresses(value: str) -> tuple[str, ...]:
     """An address list parameter, with or without the quotes and `mailto:` that RFC 5545 §3.2.5 asks
     for (Kolab: without).
     """
-    found = (address.normal(one.strip().strip('"')) for one in value[:TEXT].split(","))
-    return tuple(dict.fromkeys(one for one in found if one))
+    texts = (piece.strip().strip('"') for piece in value[:TEXT].split(","))
+    emails = map(address.normal, texts)
+    return tuple(dict.fromkeys(email for email in emails if email))
 
 
 def _person(line: str) -> tuple[dict[str, str], str]:
-    """ATTENDEE and ORGANIZER: the value begins at the last ":mailto:",
-    whatever unquoted colons stand before it.
+    """ATTENDEE and ORGANIZER: the value begins at the last ":mailto:", whatever unquoted colons
+    stand before it.
     """
-    found = list(MAILTO.finditer(line))
-    if not found:
+    matches = list(MAILTO.finditer(line))
+    if not matches:
         return _split(line)
-    last = found[-1]
+    last = matches[-1]
     return _parameters(line[: last.start()]), line[last.start() + 1 :].replace(" ", "")
 
 
@@ -445,11 +447,11 @@ def _split(line: str) -> tuple[dict[str, str], str]:
 
 def _parameters(head: str) -> dict[str, str]:
     pieces = _pieces(head) if '"' in head else head.split(";")
-    found = dict[str, str]()
+    parameters = dict[str, str]()
     for piece in pieces[1:]:
         name, _, value = piece.partition("=")
-        found.setdefault(name.strip().upper(), value.strip())
-    return found
+        parameters.setdefault(name.strip().upper(), value.strip())
+    return parameters
 
 
 def _pieces(head: str) -> list[str]:
@@ -461,9 +463,9 @@ def _pieces(head: str) -> list[str]:
         else:
             first, *rest = piece.split(";")
             current.append(first)
-            for one in rest:
+            for segment in rest:
                 pieces.append("".join(current))
-                current = [one]
+                current = [segment]
         quoted = not quoted
     return [*pieces, "".join(current)]
 
@@ -472,8 +474,6 @@ def _unquoted(value: str) -> str:
     inner = value.strip()
     if len(inner) >= 2 and inner[0] == inner[-1] == '"':
         inner = inner[1:-1]
-    return (
-        CARET.sub(lambda found: {"n": "\n", "^": "^", "'": '"'}[found[1]], inner)
-        if "^" in inner
-        else inner
-    )
+    if "^" not in inner:
+        return inner
+    return CARET.sub(lambda match: {"n": "\n", "^": "^", "'": '"'}[match[1]], inner)

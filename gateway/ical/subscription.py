@@ -65,8 +65,8 @@ def calendar(name: str, dates: Iterable[Date], tasks: Iterable[Due] = ()) -> byt
     top.add("name", texts.text(name))
     top.add("x-wr-calname", texts.text(name))  # what Apple, Google and Outlook read
     top.add("refresh-interval", REFRESH, parameters={"VALUE": "DURATION"})
-    for one in dates:
-        top.add_component(_event(one))
+    for shown in dates:
+        top.add_component(_event(shown))
     for task in tasks:
         top.add_component(_todo(task))
     written: bytes = top.to_ical(sorted=False)

@@ -34,16 +34,18 @@ LONGEST = 40
 
 @lru_cache(maxsize=1_000)
 def find(tzid: str) -> ZoneInfo | None:
-    """The zone that a TZID names by itself, whatever a VTIMEZONE beside it says; None where it
-    names none.
+    """The zone that a TZID names by itself, whatever a VTIMEZONE beside it says; None where it does
+    not name a zone.
 
     Prefixes such as `/mozilla.org/20050126_1/Europe/Oslo` are looked through (RFC 5545 §3.8.3.1
     allows them).
     """
     name = tzid.strip().strip('"').strip()
-    known = WINDOWS_TO_OLSON.get(name) or LOTUS.get(name)
+    zone_name = WINDOWS_TO_OLSON.get(name) or LOTUS.get(name)
     pieces = name.split("/")
-    candidates = [known] if known else ["/".join(pieces[at:]) for at in range(len(pieces))][:8]
+    candidates = (
+        [zone_name] if zone_name else ["/".join(pieces[at:]) for at in range(len(pieces))][:8]
+    )
     for candidate in candidates:
         try:
             if candidate and candidate.isascii():
@@ -57,8 +59,8 @@ def find(tzid: str) -> ZoneInfo | None:
 
 @lru_cache(maxsize=1_000)
 def near(name: str) -> str:
-    """The name of the zone database that was meant by a mistyped one, by one of Windows, or by a
-    city; "" where none is near.
+    """The name of the zone database that was meant by a mistyped name, by a name of Windows, or by
+    a city; "" where no name is near.
     """
     if (zone := find(name)) is not None:
         return zone.key
@@ -68,11 +70,11 @@ def near(name: str) -> str:
 
 
 def unknown(tzid: str) -> Phrase:
-    """What is wrong with a name that names none."""
+    """What is wrong with a name that no zone has."""
     name = tzid[:LONGEST]
-    if meant := near(tzid):
+    if suggestion := near(tzid):
         words = marked("unknown time zone %(name)r; did you mean %(meant)s?")
-        return Phrase(words, name=name, meant=meant)
+        return Phrase(words, name=name, meant=suggestion)
     words = marked(
         "unknown time zone %(name)r; names are those of IANA (Europe/Oslo) or of Windows"
     )
@@ -81,7 +83,7 @@ def unknown(tzid: str) -> Phrase:
 
 @lru_cache(maxsize=1)
 def _by_spelling() -> dict[str, str]:
-    """Names by what people may write for them. None with a number: Etc/GMT+2 is what everybody
+    """Names by what people may write for them. No names with a number: Etc/GMT+2 is what everybody
     else calls GMT-2.
     """
     names = sorted(name for name in available_timezones() if not re.search(r"\d", name))

@@ -69,19 +69,18 @@ class Yearly:
     distance: timedelta
 
     def wall(self, year: int) -> datetime:
-        return (
-            _nth(year, self.month, self.week if self.week < 5 else -1, self.weekday) + self.distance
-        )
+        week = self.week if self.week < 5 else -1
+        return _nth(year, self.month, week, self.weekday) + self.distance
 
 
 def zone(name: str) -> zoneinfo.ZoneInfo:
-    """The zone of that name: of the zone database, or as Windows calls it.
-    Raises `InputError` for a name that neither has.
+    """The zone of that name: of the zone database, or as Windows calls it. Raises `InputError` for
+    a name that neither has.
     """
-    found = zonenames.find(name)
-    if found is None:
+    info = zonenames.find(name)
+    if info is None:
         raise InputError("%(problem)s", problem=zonenames.unknown(name))
-    return found
+    return info
 
 
 def display_name(name: str, moment: datetime, language: str) -> str:
@@ -110,9 +109,9 @@ def observances(name: str, first: int, last: int) -> tuple[Observance, ...]:
         return (_fixed(info, EPOCH, first),)
     yearly = _footer(name)
     if yearly:
-        found = _as_rules(yearly, changes, range(first - 1, last + 2))
-        if found:
-            return found
+        rules = _as_rules(yearly, changes, range(first - 1, last + 2))
+        if rules:
+            return rules
     opening = _fixed(info, first - 1, first - 1)
     return opening, *map(_single, changes)
 
@@ -133,7 +132,7 @@ def _fixed(info: zoneinfo.ZoneInfo, start: int, year: int) -> Observance:
 
 def _changes(info: zoneinfo.ZoneInfo, first: int, last: int) -> tuple[Change, ...]:
     """Every change of offset in those years, exact to the second, from the zone data themselves."""
-    found: list[Change] = []
+    changes: list[Change] = []
     day = timedelta(days=1)
     low, end = datetime(first, 1, 1, tzinfo=UTC), datetime(last + 1, 1, 1, tzinfo=UTC)
     before = low.astimezone(info).utcoffset() or timedelta()
@@ -143,11 +142,11 @@ def _changes(info: zoneinfo.ZoneInfo, first: int, last: int) -> tuple[Change, ..
         if after != before:
             instant = _bisect(info, low, high, before)
             local = instant.astimezone(info)
-            found.append(
+            changes.append(
                 Change((instant + before).replace(tzinfo=None), before, after, local.tzname() or "")
             )
         low, before = high, after
-    return tuple(found)
+    return tuple(changes)
 
 
 def _bisect(info: zoneinfo.ZoneInfo, low: datetime, high: datetime, before: timedelta) -> datetime:
@@ -163,12 +162,12 @@ def _bisect(info: zoneinfo.ZoneInfo, low: datetime, high: datetime, before: time
 
 @lru_cache(maxsize=1024)
 def _footer(name: str) -> tuple[Yearly, ...]:
-    """The two yearly rules of the zone file's last line;
-    none where the zone keeps one offset or counts days.
+    """The two yearly rules of the zone file's last line; none where the zone keeps one offset or
+    counts days.
     """
-    text = _file(name).rstrip(b"\n").rsplit(b"\n", 1)[-1].decode("ascii", "replace")
-    found = FOOTER.fullmatch(text)
-    rules = [RULE.fullmatch(part) for part in found.groups()] if found else []
+    *_, last_line = _file(name).rstrip(b"\n").rsplit(b"\n", 1)
+    match = FOOTER.fullmatch(last_line.decode("ascii", "replace"))
+    rules = [RULE.fullmatch(part) for part in match.groups()] if match else []
     return tuple(_yearly(rule) for rule in rules if rule) if all(rules) else ()
 
 
@@ -196,10 +195,10 @@ def _as_rules(
 ) -> tuple[Observance, ...]:
     """The rules as observances if they, and nothing else, make these changes; otherwise none."""
     real = {change.wall: change for change in changes}
-    told = {rule.wall(year) for rule in yearly for year in years}
-    if told != set(real):
+    onsets = {rule.wall(year) for rule in yearly for year in years}
+    if onsets != set(real):
         return ()
-    found = []
+    parts = []
     for rule in yearly:
         mine = [real[rule.wall(year)] for year in years]
         offsets = {(change.offset_from, change.offset_to, change.name) for change in mine}
@@ -209,8 +208,8 @@ def _as_rules(
         before, after, name = offsets.pop()
         # The greater offset is DAYLIGHT, also in Ireland, whose law has it the other way round:
         # Outlook adds, never subtracts.
-        found.append(Observance(after > before, onset[0], before, after, name, onset[1]))
-    return tuple(sorted(found, key=lambda part: part.daylight))
+        parts.append(Observance(after > before, onset[0], before, after, name, onset[1]))
+    return tuple(sorted(parts, key=lambda part: part.daylight))
 
 
 def _rrule(rule: Yearly, walls: list[datetime]) -> tuple[datetime, str] | None:

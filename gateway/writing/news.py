@@ -1,4 +1,4 @@
-"""What is news in a letter: what happened since its reader's last one, and what is shown to him
+"""What is news in a letter: what happened since its reader's last letter, and what is shown to them
 otherwise than then.
 
 Pure; `wording` puts it into words. White space, spelling of rules and other things that nobody sees
@@ -30,8 +30,8 @@ class Change(StrEnum):
 
 
 def of(letter: Letter) -> Change:
-    """What happened since this invitee's last letter.
-    A repeat of what he holds is an invitation once more.
+    """What happened since this invitee's last letter. A repeat of what they hold is an invitation
+    once more.
     """
     before, now = letter.before, letter.edition
     if letter.method is Method.CANCEL:
@@ -52,8 +52,8 @@ def of(letter: Letter) -> Change:
         return Change.REMINDER
     if _updated(letter, before):
         return Change.UPDATED
-    # Moved and moved back, or cancelled and reinstated, before anybody was told: the answer is gone
-    # all the same.
+    # Moved and moved back, or cancelled and reinstated, before a letter left: the answer is gone,
+    # too.
     is_lost = letter.reply is Reply.NEEDS_ACTION and _raised(letter, before)
     return Change.STANDS if is_lost else Change.INVITATION
 
@@ -96,31 +96,30 @@ def wanted_by(letter: Letter, edition: Edition) -> datetime | None:
 
 def _visible(letter: Letter, edition: Edition) -> tuple[object, ...]:
     """What `wording.Teller.differences` compares, beside time, place and rule."""
-    known = editions.said(edition), edition.guest_list_public, wanted_by(letter, edition)
-    return (
-        known
-        if letter.instance is not None
-        else (*known, added_dates(edition), changed_dates(edition))
-    )
+    visible = editions.said(edition), edition.guest_list_public, wanted_by(letter, edition)
+    if letter.instance is not None:
+        return visible
+    return (*visible, added_dates(edition), changed_dates(edition))
 
 
 def changed_dates(edition: Edition) -> dict[Moment, ics.Span | str]:
-    """What is shown of the dates that are not as the rule says:
-    when they are now, or why they are cancelled.
+    """What is shown of the dates that are not as the rule says: when they are now, or why they are
+    cancelled.
     """
     excluded = edition.recurrence.exdates if edition.recurrence is not None else ()
-    return dict.fromkeys(excluded, "") | {
-        one.original: texts.reason(one.cancel_reason)
-        if one.cancelled
-        else ics.span(edition, one.original)
-        for one in edition.dates
-    }
+    shown: dict[Moment, ics.Span | str] = dict.fromkeys(excluded, "")
+    for change in edition.dates:
+        if change.cancelled:
+            shown[change.original] = texts.reason(change.cancel_reason)
+        else:
+            shown[change.original] = ics.span(edition, change.original)
+    return shown
 
 
 def added_dates(edition: Edition) -> dict[Moment, ics.Span]:
-    """The dates beside those of the rule, or all but the first of a list of dates,
-    and when they are.
+    """The dates beside those of the rule, or those after the first of a list of dates, and when
+    they are.
     """
-    named = {edition.start, *(one.original for one in edition.dates)}
+    shown_elsewhere = {edition.start, *(change.original for change in edition.dates)}
     further = edition.recurrence.rdates if edition.recurrence is not None else ()
-    return {one: ics.span(edition, one) for one in further if one not in named}
+    return {date: ics.span(edition, date) for date in further if date not in shown_elsewhere}

@@ -177,30 +177,30 @@ class _Note:
 
 
 def _forward(letter: Letter, mail: Mail) -> _Note:
-    """Somebody's words for the owner: plain text, in the gateway's name, marked with who really
+    """A person's words for the owner: plain text, in the gateway's name, marked with who really
     wrote them (quality.md §3).
     """
     words = i18n.catalogue(i18n.choose((letter.language, mail.language)))
-    teller, said = wording.Teller(letter, words, texts.line(mail.name)), letter.remarks
-    writer = said.writer.address if said.writer is not None else ""
-    name = ics.common_name(said.writer.name) if said.writer is not None else ""
+    teller, remarks = wording.Teller(letter, words, texts.line(mail.name)), letter.remarks
+    writer = remarks.writer.address if remarks.writer is not None else ""
+    name = ics.common_name(remarks.writer.name) if remarks.writer is not None else ""
     shown = name or writer or words.gettext("Somebody unknown")
     answered = letter.reply is not Reply.NEEDS_ACTION
     suggestion = words.gettext(wording.REPLIES[letter.reply]) if answered else ""
     values = {
         "writer": f"{name} <{writer}>" if name and writer else shown,
-        "stranger_to": _stranger_to(said.row),
+        "stranger_to": _stranger_to(remarks.row),
         "title": teller.title(),
         "when": teller.short(),
-        "lines": texts.text(said.words).split("\n"),
+        "lines": texts.text(remarks.words).split("\n"),
         "suggestion": suggestion,
-        "reply_to": said.reply_to,
+        "reply_to": remarks.reply_to,
         "organisation": teller.organisation or mail.address,
     }
     envelope = compose.Envelope(
         author=compose.Mailbox(_via(words, shown, teller.organisation), mail.address),
         recipient=compose.Mailbox(ics.common_name(letter.address_name), letter.address),
-        reply_to=said.reply_to,
+        reply_to=remarks.reply_to,
         message_id=letter.message_id,
         date=letter.dtstamp,
     )
@@ -214,7 +214,7 @@ def _forward(letter: Letter, mail: Mail) -> _Note:
 
 
 def _stranger_to(row: Guest | None) -> str:
-    """Whose row it is, where somebody else wrote."""
+    """Whose row it is, where another person wrote."""
     return ics.common_name(row.name) or row.address if row is not None else ""
 
 
@@ -265,8 +265,8 @@ def _check(letter: Letter, secret: bytes) -> str:
 
 def page_address(letter: Letter, page: str, secret: bytes) -> str:
     """Where the reader of a letter answers on the web."""
-    there = f"{page}/a/{links.page_token(secret, letter.token)}"
-    return there if letter.date is None else f"{there}/{links.instance_name(letter.date)}"
+    address = f"{page}/a/{links.page_token(secret, letter.token)}"
+    return address if letter.date is None else f"{address}/{links.instance_name(letter.date)}"
 
 
 def _link_address(letter: Letter) -> str:
@@ -281,21 +281,18 @@ def answer_links(teller: wording.Teller, to: str, check: str) -> list[AnswerLink
     letter, words = teller.letter, teller.words
     if letter.method is not Method.REQUEST:
         return []
-    title, instance = (
-        texts.clip(teller.title(), LONGEST_LINK_TITLE),
-        links.instance_name(letter.date),
-    )
-    found = []
+    title = texts.clip(teller.title(), LONGEST_LINK_TITLE)
+    instance = links.instance_name(letter.date)
+    answers = []
     for reply, label in (
         (Reply.ACCEPTED, words.gettext("Yes")),
         (Reply.TENTATIVE, words.gettext("Maybe")),
         (Reply.DECLINED, words.gettext("No")),
     ):
         subject = f"{label}: {title} {links.subject_tag(reply, instance, letter.sequence, check)}"
-        found.append(
-            AnswerLink(links.WORDS[reply], label, f"mailto:{to}?subject={quote(subject, safe='')}")
-        )
-    return found
+        address = f"mailto:{to}?subject={quote(subject, safe='')}"
+        answers.append(AnswerLink(links.WORDS[reply], label, address))
+    return answers
 
 
 def _author(teller: wording.Teller) -> str:

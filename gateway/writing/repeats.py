@@ -89,35 +89,28 @@ def _on(frequency: str, days: dict[str, str], words: Catalogue) -> str | None:
     return None
 
 
-def _weekdays(named: str, words: Catalogue) -> str | None:
-    days = [DAY.fullmatch(part) for part in named.split(",")]
-    names = [
-        words.pgettext("a weekday of every week", "%(day)s")
-        % {"day": words.weekday(zones.DAYS.index(day[2]))}
-        for day in days
-        if day is not None and day[1] is None
-    ]
-    return (
-        words.gettext("on %(days)s") % {"days": words.listed(names)}
-        if len(names) == len(days)
-        else None
-    )
+def _weekdays(text: str, words: Catalogue) -> str | None:
+    names = []
+    for part in text.split(","):
+        day = DAY.fullmatch(part)
+        if day is None or day[1] is not None:
+            return None
+        weekday = words.weekday(zones.DAYS.index(day[2]))
+        names.append(words.pgettext("a weekday of every week", "%(day)s") % {"day": weekday})
+    return words.gettext("on %(days)s") % {"days": words.listed(names)}
 
 
-def _counted(named: list[str], words: Catalogue) -> str | None:
+def _counted(parts: list[str], words: Catalogue) -> str | None:
     """The second Tuesday of a month."""
     names = []
-    for part in named:
+    for part in parts:
         day = DAY.fullmatch(part)
         if day is None or day[1] not in ORDINALS:
             return None
-        names.append(
-            words.pgettext("one weekday of a month", "%(ordinal)s %(day)s")
-            % {
-                "ordinal": words.gettext(ORDINALS[day[1]]),
-                "day": words.weekday(zones.DAYS.index(day[2])),
-            }
-        )
+        ordinal = words.gettext(ORDINALS[day[1]])
+        weekday = words.weekday(zones.DAYS.index(day[2]))
+        name = words.pgettext("one weekday of a month", "%(ordinal)s %(day)s")
+        names.append(name % {"ordinal": ordinal, "day": weekday})
     return words.pgettext("weekdays of a month", "on %(days)s") % {"days": words.listed(names)}
 
 

@@ -29,8 +29,8 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Something the reader held otherwise; `before` is empty where the old text would help
-    nobody (a long agenda).
+    """Something that was different in what the reader holds; `before` is empty where the old text
+    would help nobody (a long agenda).
     """
 
     label: str
@@ -122,11 +122,9 @@ NEW_DEADLINES = {
     Kind.TASK: marked("%(owner)s has set a new deadline for this task. Please answer again."),
     Kind.CALL: marked("%(owner)s has set a new deadline for this call. Please answer again."),
 }
-BEFORE_TIME, BEFORE_DATE = (
-    marked("Please answer before the time below."),
-    marked("Please answer before the date below."),
-)
-"""What a reminder says where the owner has named no time by which he wants an answer."""
+BEFORE_TIME = marked("Please answer before the time below.")
+BEFORE_DATE = marked("Please answer before the date below.")
+"""What a reminder says where the owner has named no time by which they want an answer."""
 STANDINGS = {
     Reply.ACCEPTED: marked("Your answer stands: yes."),
     Reply.TENTATIVE: marked("Your answer stands: maybe."),
@@ -147,8 +145,8 @@ COMPARED = (Change.MOVED, Change.UPDATED, Change.REINSTATED, Change.ASKED_AGAIN,
 
 @dataclass(frozen=True, slots=True)
 class Teller:
-    """Puts the facts of one letter into words;
-    `organisation` stands in for an owner without a name.
+    """Puts the facts of one letter into words; `organisation` stands in for an owner without a
+    name.
     """
 
     letter: Letter
@@ -156,10 +154,8 @@ class Teller:
     organisation: str = ""
 
     def owner(self) -> str:
-        shown = ics.facts(self.letter)
-        return (
-            ics.common_name(shown.organizer) or self.organisation or self.letter.organizer_address
-        )
+        name = ics.common_name(ics.facts(self.letter).organizer)
+        return name or self.organisation or self.letter.organizer_address
 
     def title(self) -> str:
         shown = ics.facts(self.letter)
@@ -168,16 +164,16 @@ class Teller:
     def signed(self) -> str:
         """ "Kari Nordmann, Firma AS": an unknown name alone looks like phishing."""
         owner, organisation = self.owner(), self.organisation
-        known = not organisation or organisation.casefold() in owner.casefold()
-        return owner if known else f"{owner}, {organisation}"
+        names_it = not organisation or organisation.casefold() in owner.casefold()
+        return owner if names_it else f"{owner}, {organisation}"
 
     def heading(self) -> str:
         """ "Moved": the word of the subject."""
-        what = news.of(self.letter)
+        change = news.of(self.letter)
         if self._new_deadline():
             return self.words.gettext(NEW_DEADLINE)
         of_tasks = TITLES_OF_TASKS if ics.facts(self.letter).kind is Kind.TASK else {}
-        return self.words.gettext(of_tasks.get(what, TITLES[what]))
+        return self.words.gettext(of_tasks.get(change, TITLES[change]))
 
     def _new_deadline(self) -> bool:
         """Whether everybody is asked again because what has no time has another deadline."""
@@ -200,16 +196,18 @@ class Teller:
         return links.defused(self.words.gettext("%(what)s: %(title)s (%(when)s)") % values)
 
     def lead(self) -> str:
-        what, kind = news.of(self.letter), ics.facts(self.letter).kind
-        told = NEW_DEADLINES[kind] if self._new_deadline() else LEADS[what, kind]
-        signed, owner = self.signed(), self.owner()
-        sentence = self.words.gettext(told) % {"owner": signed if signed == owner else f"{signed},"}
+        change, kind = news.of(self.letter), ics.facts(self.letter).kind
+        lead = NEW_DEADLINES[kind] if self._new_deadline() else LEADS[change, kind]
+        owner = self.signed()
+        if owner != self.owner():
+            owner += ","
+        sentence = self.words.gettext(lead) % {"owner": owner}
         if (
-            what in (Change.UPDATED, Change.PROPOSAL_DECLINED)
+            change in (Change.UPDATED, Change.PROPOSAL_DECLINED)
             and self.letter.reply is not Reply.NEEDS_ACTION
         ):
             sentence += " " + self._standing()
-        if what is Change.REMINDER and not self._answer_by(self.letter.edition):
+        if change is Change.REMINDER and not self._answer_by(self.letter.edition):
             sentence += self._in_time()
         giver = self.letter.remarks.delegated_from
         if (
@@ -218,14 +216,13 @@ class Teller:
             and self.letter.reply is Reply.NEEDS_ACTION
         ):
             name = ics.common_name(giver.name) or giver.address
-            sentence += " " + self.words.gettext(
-                "%(name)s has passed this invitation on to you."
-            ) % {"name": name}
+            passed_on = self.words.gettext("%(name)s has passed this invitation on to you.")
+            sentence += " " + passed_on % {"name": name}
         return sentence
 
     def _in_time(self) -> str:
-        """Nothing where what is shown is no end:
-        a day lasts, and a series may have begun long ago.
+        """Nothing where what is shown is no end: a day lasts, and a series may have begun long
+        ago.
         """
         shown = ics.facts(self.letter)
         if shown.start is None:
@@ -238,9 +235,8 @@ class Teller:
         if self.letter.reply is not Reply.DELEGATED or passed_on is None:
             return self.words.gettext(STANDINGS[self.letter.reply])
         name = ics.common_name(passed_on.name) or passed_on.address
-        return self.words.gettext("You have passed this invitation on to %(name)s.") % {
-            "name": name
-        }
+        sentence = self.words.gettext("You have passed this invitation on to %(name)s.")
+        return sentence % {"name": name}
 
     def agenda_label(self) -> str:
         """A task or a call has no agenda."""
@@ -249,11 +245,9 @@ class Teller:
 
     def scope(self) -> str:
         """What a letter about one date of a series says about that; "" for any other letter."""
-        return (
-            ""
-            if self.letter.instance is None
-            else self.words.gettext("This concerns only this one date of a series.")
-        )
+        if self.letter.instance is None:
+            return ""
+        return self.words.gettext("This concerns only this one date of a series.")
 
     def reason(self) -> str:
         """Why it is cancelled; "" where nobody said."""
@@ -261,36 +255,36 @@ class Teller:
         return self.words.gettext("Reason: %(reason)s") % {"reason": why} if why else ""
 
     def facts(self) -> list[Fact]:
-        """Label and lines, in the order in which people look for them;
-        the agenda is shown apart.
+        """Label and lines, in the order in which people look for them; the agenda is shown
+        apart.
         """
         _, instance = self.words.gettext, self.letter.instance
         guests = tuple(self._guests(ics.guests(self.letter, instance)))
-        found = [
+        facts = [
             *self.occasion(),
             Fact(_("Organizer"), (self.signed(),)),
             Fact(_("Participants"), guests),
         ]
-        return [fact for fact in found if fact.lines]
+        return [fact for fact in facts if fact.lines]
 
     def occasion(self) -> list[Fact]:
         """When and where."""
         shown, instance, _ = ics.facts(self.letter), self.letter.instance, self.words.gettext
-        found = [
+        facts = [
             Fact(self._when_label(shown), self.when(_begun(shown, instance), instance)),
             Fact(_("You proposed"), self._proposed(shown)),
             Fact(_("Please answer by"), self._answer_by(shown)),
         ]
         if instance is None and shown.recurrence is not None:
-            found.append(Fact(_("Repeats"), self._rule(shown)))
-            found.append(Fact(_("Also on"), tuple(self._added(shown))))
-            found.append(Fact(_("Changed dates"), tuple(self._dates(shown))))
-        found.append(Fact(_("Where"), texts.lines(shown.location)))
-        return [fact for fact in found if fact.lines]
+            facts.append(Fact(_("Repeats"), self._rule(shown)))
+            facts.append(Fact(_("Also on"), tuple(self._added(shown))))
+            facts.append(Fact(_("Changed dates"), tuple(self._dates(shown))))
+        facts.append(Fact(_("Where"), texts.lines(shown.location)))
+        return [fact for fact in facts if fact.lines]
 
     def differences(self) -> list[Difference]:
-        """Old and new of everything visible that is not as it was;
-        empty for a first invitation and a cancellation.
+        """Old and new of everything visible that is not as it was; empty for a first invitation and
+        a cancellation.
         """
         before, now = self.letter.before, self.letter.edition
         if before is None or news.of(self.letter) not in COMPARED:
@@ -353,16 +347,15 @@ class Teller:
 
     def _replaced(self, before: Edition, now: Edition) -> list[Difference]:
         """What is told without its old words: an agenda, and who may see the guest list."""
-        _, replaced = self.words.gettext, list[Difference]()
+        _ = self.words.gettext
+        replaced = list[Difference]()
         if texts.text(before.agenda) != texts.text(now.agenda):
             text = _("new text below") if now.agenda.strip() else _("removed")
             replaced.append(Difference(self.agenda_label(), (), (text,)))
         if before.guest_list_public != now.guest_list_public:
-            text = (
-                _("visible to all participants")
-                if now.guest_list_public
-                else _("no longer visible to the participants")
-            )
+            text = _("no longer visible to the participants")
+            if now.guest_list_public:
+                text = _("visible to all participants")
             replaced.append(Difference(_("Guest list"), (), (text,)))
         return replaced
 
@@ -372,30 +365,30 @@ class Teller:
         if not isinstance(span.start, datetime):
             return (self._days(span),)
         end = span.end if isinstance(span.end, datetime) else None
-        return self._in_zones(
-            edition, span.start, end, series=instance is None and edition.recurrence is not None
-        )
+        is_series = instance is None and edition.recurrence is not None
+        return self._in_zones(edition, span.start, end, series=is_series)
 
     def _in_zones(
         self, edition: Edition, start: datetime, end: datetime | None, *, series: bool = False
     ) -> tuple[str, ...]:
         mine, owners = self.letter.timezone or edition.timezone, edition.timezone
-        found = [self._clocks(start, end, mine)]
+        texts_in_zones = [self._clocks(start, end, mine)]
         if _differ(start, end, mine, owners, series=series):
-            found.append(self._clocks(start, end, owners))
-        return tuple(found)
+            texts_in_zones.append(self._clocks(start, end, owners))
+        return tuple(texts_in_zones)
 
     def _zones(self, before: Edition, now: Edition) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Those of the owner, where nothing but their name tells them apart at that time."""
-        if self.when(before, self.letter.instance) != self.when(
-            now, self.letter.instance
-        ) or editions.zone(before) == editions.zone(now):
+        """Those of the owner, where only their name tells them apart at that time."""
+        instance = self.letter.instance
+        if self.when(before, instance) != self.when(now, instance):
+            return (), ()
+        if editions.zone(before) == editions.zone(now):
             return (), ()
         old, new = (
-            zones.display_name(one.timezone, one.start, str(self.words.locale))
-            if isinstance(one.start, datetime)
+            zones.display_name(edition.timezone, edition.start, str(self.words.locale))
+            if isinstance(edition.start, datetime)
             else ""
-            for one in (before, now)
+            for edition in (before, now)
         )
         return ((old,), (new,)) if old != new else ((before.timezone,), (now.timezone,))
 
@@ -408,7 +401,7 @@ class Teller:
         start, end = self.letter.remarks.start, self.letter.remarks.end
         if start is None:
             return ()
-        asked = replace(
+        proposal = replace(
             shown,
             start=start,
             end=end,
@@ -416,7 +409,7 @@ class Teller:
             recurrence=None,
             dates=(),
         )
-        return self.when(asked, None)
+        return self.when(proposal, None)
 
     def _rule(self, edition: Edition) -> tuple[str, ...]:
         series = edition.recurrence
@@ -425,48 +418,43 @@ class Teller:
         if series.rrule:
             return (repeats.said(edition, self.words),)
         more = len({*series.rdates} - {edition.start, *series.exdates})
-        return (
-            (
-                self.words.ngettext("on %(count)d more date", "on %(count)d more dates", more)
-                % {"count": more},
-            )
-            if more
-            else ()
-        )
+        if not more:
+            return ()
+        text = self.words.ngettext("on %(count)d more date", "on %(count)d more dates", more)
+        return (text % {"count": more},)
 
     def _rules(self, before: Edition, now: Edition) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Old and new rule; nothing where one only spells the other in another way."""
         old, new = self._rule(before), self._rule(now)
         if rules.same(before, now):
-            return (
-                (old, new) if before.recurrence is None or not before.recurrence.rrule else ((), ())
-            )
-        return (
-            (old, new) if old != new else (old, (self.words.gettext("in another way than before"),))
-        )
+            has_rule = before.recurrence is not None and bool(before.recurrence.rrule)
+            return ((), ()) if has_rule else (old, new)
+        if old != new:
+            return old, new
+        return old, (self.words.gettext("in another way than before"),)
 
     def _dates(self, edition: Edition, other: Edition | None = None) -> Iterator[str]:
-        """Dates that are not as the rule says: moved, cancelled.
-        `other`: leave out what is shown of it, too.
+        """Dates that are not as the rule says: moved, cancelled. `other`: leave out what is shown
+        of it, too.
         """
-        told = news.changed_dates(other).items() if other is not None else ()
+        shown_of_other = news.changed_dates(other).items() if other is not None else ()
         ordered = sorted(
-            (one for one in news.changed_dates(edition).items() if one not in told),
-            key=lambda one: one[0],
+            (item for item in news.changed_dates(edition).items() if item not in shown_of_other),
+            key=lambda item: item[0],
         )
         for original, change in ordered[:MOST_DATES]:
             yield self._date(edition, original, change)
         yield from self._more(len(ordered) - MOST_DATES)
 
     def _added(self, edition: Edition, other: Edition | None = None) -> Iterator[str]:
-        """Dates beside those of the rule, or all but the first of a list of dates. `other`: leave
-        out what is shown of it, too.
+        """Dates beside those of the rule, or those after the first of a list of dates. `other`:
+        leave out what is shown of it, too.
         """
-        told = news.added_dates(other).items() if other is not None else ()
+        shown_of_other = news.added_dates(other).items() if other is not None else ()
         further = sorted(
             original
             for original, span in news.added_dates(edition).items()
-            if (original, span) not in told
+            if (original, span) not in shown_of_other
         )
         for original in further[:MOST_DATES]:
             yield self.when(edition, original)[0]
@@ -479,16 +467,17 @@ class Teller:
             }
 
     def _date(self, edition: Edition, original: Moment, change: ics.Span | str) -> str:
-        named = (
-            original.astimezone(zones.zone(self.letter.timezone or edition.timezone))
-            if isinstance(original, datetime)
-            else original
-        )
-        day = self.words.short_day(named)
+        shown_date = original
+        if isinstance(original, datetime):
+            zone = zones.zone(self.letter.timezone or edition.timezone)
+            shown_date = original.astimezone(zone)
+        day = self.words.short_day(shown_date)
         if isinstance(change, ics.Span):
-            return self._same_day(edition, original, change) or self.words.gettext(
-                "%(day)s: now %(when)s"
-            ) % {"day": day, "when": self.when(edition, original)[0]}
+            same_day = self._same_day(edition, original, change)
+            if same_day:
+                return same_day
+            when = self.when(edition, original)[0]
+            return self.words.gettext("%(day)s: now %(when)s") % {"day": day, "when": when}
         if edition.kind is Kind.TASK:
             return self._left_out(day, change)
         if change:
@@ -512,10 +501,10 @@ class Teller:
         """
         usual = ics.span(replace(edition, dates=()), original)
         zone = zones.zone(self.letter.timezone or edition.timezone)
-        clocks = [one.astimezone(zone) for one in (*_bounds(now), *_bounds(usual))]
-        if len({one.date() for one in clocks}) != 1 or len(clocks) not in (2, 4):
+        clocks = [moment.astimezone(zone) for moment in (*_bounds(now), *_bounds(usual))]
+        if len({clock.date() for clock in clocks}) != 1 or len(clocks) not in (2, 4):
             return ""
-        hours = [self.words.clock(one) for one in clocks]
+        hours = [self.words.clock(clock) for clock in clocks]
         day = self.words.short_day(clocks[0])
         if len(clocks) == 2:
             return self.words.gettext("%(day)s: %(start)s instead of %(old_start)s") % {
@@ -537,16 +526,14 @@ class Teller:
             }
 
     def _when_label(self, edition: Edition) -> str:
-        return (
-            self.words.gettext("When")
-            if edition.start is not None
-            else self.words.gettext("Deadline")
-        )
+        if edition.start is None:
+            return self.words.gettext("Deadline")
+        return self.words.gettext("When")
 
     def _days(self, span: ics.Span) -> str:
-        last = (
-            span.end - ics.ONE_DAY if span.end is not None and span.end > span.start else span.start
-        )
+        last = span.start
+        if span.end is not None and span.end > span.start:
+            last = span.end - ics.ONE_DAY
         if last <= span.start:
             return self.words.day(span.start)
         return self.words.gettext("%(first)s – %(last)s") % {
@@ -583,8 +570,8 @@ class Teller:
 
 
 def _differ(start: datetime, end: datetime | None, mine: str, owners: str, *, series: bool) -> bool:
-    """Whether two zones show different clocks at that time;
-    of a series, at any time of the year.
+    """Whether two zones show different clocks at that time; of a series, at any time of the
+    year.
     """
     moments = [start, end or start] + ([start + HALF_YEAR] if series else [])
     return any(
@@ -603,14 +590,11 @@ def _bounds(span: ics.Span) -> Iterator[datetime]:
 
 
 def _begun(edition: Edition, instance: Moment | None) -> Edition:
-    """A series as of its first date that takes place:
-    nobody is to come on one that is cancelled.
+    """A series as of its first date that takes place: nobody is to come on a date that is
+    cancelled.
     """
     first = editions.first(edition) if instance is None else None
     if first is None or first == edition.start or edition.start is None:
         return edition
-    return replace(
-        edition,
-        start=first,
-        end=first + (edition.end - edition.start) if edition.end is not None else None,
-    )
+    end = first + (edition.end - edition.start) if edition.end is not None else None
+    return replace(edition, start=first, end=end)
