@@ -117,10 +117,8 @@ def signer(name: str, account: Account) -> dkim.Signer | None:
     mail = account.mail
     if not mail.dkim_selector:
         return None
-    key, file = (
-        f"{section(name)}mail",
-        configuration.secret_file(mail, f"{section(name)}mail", "dkim_key"),
-    )
+    key = f"{section(name)}mail"
+    file = configuration.secret_file(mail, key, "dkim_key")
     setting = f"{key}.dkim_key" if file is None else f"{key}.dkim_key_file"
     try:
         private_key = dkim.key(configuration.secret(mail, key, "dkim_key", whole=True))
@@ -193,7 +191,7 @@ class Tokens:
                 ) as client,
                 asyncio.timeout(self._oauth.timeout_seconds),
             ):
-                given = await self._granted(client)
+                grant = await self._granted(client)
         except OAuthError as error:
             words = (
                 f"{host} gives no token:"
@@ -212,7 +210,7 @@ class Tokens:
             AttributeError,
         ):  # whatever a foreign answer provokes; its words may hold a token
             raise TokenMissing(f"{host} does not answer as an authorisation server does") from None
-        self._keep(given)
+        self._keep(grant)
 
     async def _granted(self, client: Any) -> dict[str, Any]:
         client.register_compliance_hook("access_token_response", _expect_token)
@@ -222,10 +220,10 @@ class Tokens:
             return dict(await client.refresh_token(self.url, refresh_token=self._refresh, **scope))
         return dict(await client.fetch_token(self.url, grant_type="client_credentials", **scope))
 
-    def _keep(self, given: dict[str, Any]) -> None:
-        lasts = float(given.get("expires_in") or UNTOLD_SECONDS)
+    def _keep(self, grant: dict[str, Any]) -> None:
+        lasts = float(grant.get("expires_in") or UNTOLD_SECONDS)
         self._token, self._until = (
-            given["access_token"],
+            grant["access_token"],
             self._clock() + max(lasts - EARLY_SECONDS, lasts / 2),
         )
         log.info(
@@ -233,7 +231,7 @@ class Tokens:
             account=self._key.removesuffix("oauth").strip(".") or DEFAULT,
             seconds=lasts,
         )
-        fresh = given.get("refresh_token")
+        fresh = grant.get("refresh_token")
         if (
             self._refresh and fresh and fresh != self._refresh
         ):  # RFC 6749 §6: the old one may be void from now on

@@ -54,7 +54,7 @@ class NotFound(GatewayError):
 
 
 class Forbidden(GatewayError):
-    """Whoever asks sees it and may not do that (`followups.permission`). Exit code 1, HTTP 403."""
+    """The actor sees it and may not do that (`followups.permission`). Exit code 1, HTTP 403."""
 
 
 class Refused(GatewayError):

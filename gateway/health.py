@@ -105,17 +105,17 @@ class Board:
     def vitals(self) -> Vitals:
         """What this process measures of itself."""
         looks = {account: look() for account, look in self.looks.items()}
-        seen = {account: at for account, at in looks.items() if at is not None}
-        return Vitals(dict(self.stops), seen, dict(metrics.CERTIFICATES))
+        times_by_account = {account: at for account, at in looks.items() if at is not None}
+        return Vitals(dict(self.stops), times_by_account, dict(metrics.CERTIFICATES))
 
     def conditions(self) -> list[Condition]:
         """All that was said, in the order in which it began."""
         return list(self._conditions.values())
 
 
-def subject(what: str, account: str) -> str:
+def subject(kind: str, account: str) -> str:
     """The subject of what an account has of its own: `mailbox`, `mailbox sales`."""
-    return what if account == accounts.DEFAULT else f"{what} {account}"
+    return kind if account == accounts.DEFAULT else f"{kind} {account}"
 
 
 def settling(started: datetime | None, now: datetime) -> bool:
@@ -145,13 +145,9 @@ def line(conditions: Iterable[Condition], otherwise: str) -> str:
 
 def lasting(new: Sequence[Condition], old: Sequence[Condition]) -> list[Condition]:
     """`new`, where each goes on since the moment at which the same subject left "ok" in `old`."""
-    before = {condition.subject: condition for condition in old}
+    since = {condition.subject: condition.since for condition in old if condition.state != State.OK}
     return [
-        replace(condition, since=known.since)
-        if (known := before.get(condition.subject)) is not None
-        and known.state is not State.OK
-        and known.since is not None
-        else condition
+        replace(condition, since=since.get(condition.subject) or condition.since)
         for condition in new
     ]
 
@@ -292,7 +288,7 @@ def paused(since: datetime | None, by: str, now: datetime) -> Condition:
     return Condition("paused", State.WARNING, words, since)
 
 
-def letters(held: int, first: int, why: str, *, every: bool) -> Condition:
+def letters(count: int, first: int, why: str, *, every: bool) -> Condition:
     """Letters that preflight holds. `first`: the oldest one's number; `every`: none has passed
     since.
     """
@@ -301,7 +297,7 @@ def letters(held: int, first: int, why: str, *, every: bool) -> Condition:
         " gateway, not of the record. See: invite-gateway queue show %(first)s",
         "%(num)d letters are held, for clients would refuse them: %(why)s This is a fault of the"
         " gateway, not of the record. See: invite-gateway queue show %(first)s",
-        held,
+        count,
         why=_cause(why),
         first=first,
     )
@@ -358,7 +354,7 @@ def queue(account: str, waits: datetime, now: datetime, why: Delay) -> Condition
 
 
 def store(why: str, since: datetime | None, now: datetime) -> Condition:
-    """The store cannot be written. `since` is None for whoever looks only once."""
+    """The store cannot be written. `since` is None for a caller that looks only once."""
     words = Phrase(
         marked(
             "the store cannot be written%(since)s: %(why)s Letters and answers wait; none is lost"
@@ -369,15 +365,15 @@ def store(why: str, since: datetime | None, now: datetime) -> Condition:
     return Condition("store", State.FAILED, words, since)
 
 
-def disk(what: str, free: int, total: int, *, full: bool) -> Condition:
+def disk(folder: str, free: int, total: int, *, full: bool) -> Condition:
     """The file system of the store or of the log has little room. `free`, `total`: in bytes."""
     text = (
         marked("the disk of %(what)s is full: %(free)s of %(total)s are free")
         if full
         else marked("the disk of %(what)s is nearly full: %(free)s of %(total)s are free")
     )
-    words = Phrase(text, what=Phrase(DISKS[what]), free=_size(free), total=_size(total))
-    return Condition(f"disk of the {what}", State.FAILED if full else State.WARNING, words)
+    words = Phrase(text, what=Phrase(DISKS[folder]), free=_size(free), total=_size(total))
+    return Condition(f"disk of the {folder}", State.FAILED if full else State.WARNING, words)
 
 
 def role(name: str, since: datetime, failures: int, why: str, again: datetime) -> Condition:

@@ -127,9 +127,9 @@ def find(name: str) -> str:
     return language if language in available() else ""
 
 
-def choose(wanted: Iterable[str]) -> str:
+def choose(languages: Iterable[str]) -> str:
     """The first of `wanted` that has a catalogue, otherwise English."""
-    return next(filter(None, map(find, wanted)), FALLBACK)
+    return next(filter(None, map(find, languages)), FALLBACK)
 
 
 def catalogue(language: str) -> Catalogue:

@@ -1,4 +1,4 @@
-"""The nouns: follow-ups, those who take part, editions, invitations, standings. Whoever knows this
+"""The nouns: follow-ups, those who take part, editions, invitations, standings. Who knows this
 module, `status` and `actions` knows the product.
 
 follow-up    a meeting, task or call of the CRM, with one UID for life
@@ -276,8 +276,8 @@ class Standing:
 
     `sequence`, `dtstamp`: order key of the last applied answer (itip.md §5); None before any.
     `arrived`: when that answer reached the mailbox; breaks ties of equal keys. `asked`: the
-    SEQUENCE of what last took his answer away, of all of it or of the one date that he is invited
-    to.
+    SEQUENCE of what last took the invitee's answer away, of all of it or of the one date that they
+    are invited to.
     """
 
     reply: Reply = Reply.NEEDS_ACTION
@@ -349,9 +349,9 @@ class Recurrence:
 @dataclass(frozen=True, slots=True)
 class Guest:
     """A line of a public guest list, as frozen into an edition. `date`: the one date of a series
-    that he is invited to.
+    that they are invited to.
 
-    `date_replies`: his answers to dates that a letter may speak of by themselves, where they are
+    `date_replies`: their answers to dates that a letter may speak of by themselves, where they are
     not the series'.
     """
 
@@ -407,10 +407,10 @@ class Edition:
 class Remarks:
     """What a letter says beside its editions, frozen with it; nothing of it makes a letter owed.
 
-    `delegated_from`: who passed the invitation on to the recipient; `delegated_to`: to whom he
-    passed it on himself. `start`, `end`: of the proposal that a DECLINECOUNTER turns down. `words`,
-    `writer`, `reply_to`: of a text that is passed on to the owner; `row`: the invitee whose row it
-    came to, where that is somebody else than the writer. `date_replies`: answers to dates that go
+    `delegated_from`: who passed the invitation on to the recipient; `delegated_to`: to whom the
+    recipient passed it on. `start`, `end`: of the proposal that a DECLINECOUNTER turns down.
+    `words`, `writer`, `reply_to`: of a text that is passed on to the owner; `row`: the invitee
+    whose row it came to, where that is not the writer. `date_replies`: answers to dates that go
     with a series, where they are not the series'.
     """
 
@@ -433,7 +433,7 @@ NO_REMARKS = Remarks()
 class Letter:
     """The frozen facts of one mail that is owed: with its editions, all that rendering depends on.
 
-    `edition`: what the invitee will hold afterwards; `before`: what he was last sent, None for a
+    `edition`: what the invitee will hold afterwards; `before`: what they were last sent, None for a
     first invitation. `withdrawn`: a CANCEL for this invitee alone (removed, switched off, address
     changed), the meeting itself stands. `address_name`: the CN. `reply`: the PARTSTAT that the
     letter shows, or the answer that words which are passed on suggest. `message_id` has no angle

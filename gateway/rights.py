@@ -1,5 +1,5 @@
-"""Which right to a file this process lacks, in words for whoever may grant it: the operating system
-says only "permission denied".
+"""Which right to a file this process lacks, in words for an administrator who may grant it: the
+operating system says only "permission denied".
 """
 
 import os
@@ -10,8 +10,8 @@ from pathlib import Path
 def barred(path: Path, *, write: bool = False) -> str:
     """Who may not do what to `path`: "this user (nobody) may not enter /etc/invite-gateway".
 
-    "" where nothing bars him, or it is no matter of rights. `write`: also into its folder, where
-    SQLite keeps files beside its own.
+    "" where nothing bars that user, or it is no matter of rights. `write`: also into its folder,
+    where SQLite keeps files beside its own.
     """
     folder = path.absolute().parent
     for outer in (*reversed(folder.parents), folder):
@@ -40,7 +40,7 @@ def _closed(folder: Path) -> bool:
 
 
 def user() -> str:
-    """The name of whoever this process runs as; "uid 63009" for a number without a name."""
+    """The name of the user that this process runs as; "uid 63009" for a number without a name."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:

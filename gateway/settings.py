@@ -108,10 +108,10 @@ def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> S
     Raises `ConfigurationError` in one line that names the key and the file or the environment
     variable.
     """
-    seen = read(path, overrides)
-    if seen.faults or seen.settings is None:
-        raise ConfigurationError(seen.faults[0])
-    return seen.settings
+    reading = read(path, overrides)
+    if reading.faults or reading.settings is None:
+        raise ConfigurationError(reading.faults[0])
+    return reading.settings
 
 
 def read(path: Path | None = None, overrides: dict[str, Any] | None = None) -> Reading:
@@ -150,8 +150,8 @@ def secret(
     """
     file = secret_file(section, key, name)
     if file is None:
-        given: SecretStr = getattr(section, name)
-        return given.get_secret_value()
+        value: SecretStr = getattr(section, name)
+        return value.get_secret_value()
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
@@ -161,30 +161,30 @@ def secret(
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{key}.{name}_file: cannot read {file}: {error}") from error
-    wanted = text if whole else text.split("\n")[0].rstrip("\r")
-    if not wanted.strip():
+    content = text if whole else text.split("\n")[0].rstrip("\r")
+    if not content.strip():
         words = f"{key}.{name}_file: nothing stands in {file}"
         if getattr(section, f"{name}_file").startswith("credential:"):
             # Also what the shipped unit puts in the place of a file that is not there.
             words += f"; with the shipped unit: is there a file {file.name} in /etc/invite-gateway?"
         raise ConfigurationError(words)
-    return wanted
+    return content
 
 
 def secret_file(
     section: Store | Mail | Smtp | Imap | OAuth | OpenID, key: str, name: str
 ) -> Path | None:
     """The file that a secret is in; None where it is in none."""
-    given: str = getattr(section, f"{name}_file")
-    if not given.startswith("credential:"):
-        return Path(given) if given else None
+    reference: str = getattr(section, f"{name}_file")
+    if not reference.startswith("credential:"):
+        return Path(reference) if reference else None
     folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
     if not folder:
         raise ConfigurationError(
-            f"{key}.{name}_file: {given} needs CREDENTIALS_DIRECTORY, which systemd sets where the"
-            " unit has LoadCredential=; elsewhere set it to the folder that holds the file"
+            f"{key}.{name}_file: {reference} needs CREDENTIALS_DIRECTORY, which systemd sets where"
+            " the unit has LoadCredential=; elsewhere set it to the folder that holds the file"
         )
-    return Path(folder, given.removeprefix("credential:"))
+    return Path(folder, reference.removeprefix("credential:"))
 
 
 def secret_files(settings: Settings) -> Iterator[tuple[str, Path]]:
@@ -301,21 +301,21 @@ def _wrong_lists() -> dict[str, str]:
             try:
                 json.loads(value)
             except ValueError:
-                wanted = f"should be a list: {json.dumps([value])}"
-                wrong[name] = f"{'.'.join(keys)}: {wanted} (in environment variable {name})"
+                advice = f"should be a list: {json.dumps([value])}"
+                wrong[name] = f"{'.'.join(keys)}: {advice} (in environment variable {name})"
     return wrong
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """Both, section by section; `above` wins."""
-    both = dict(below)
+    merged = dict(below)
     for name, value in above.items():
-        under = both.get(name)
+        under = merged.get(name)
         if isinstance(value, dict) and isinstance(under, dict):
-            both[name] = _merged(under, value)
+            merged[name] = _merged(under, value)
         else:
-            both[name] = value
-    return both
+            merged[name] = value
+    return merged
 
 
 def _made(values: dict[str, Any], path: Path | None) -> tuple[Settings | None, list[str]]:
@@ -379,9 +379,12 @@ def _place(key: str, path: Path | None) -> str:
 
 
 def remarks(settings: Settings, path: Path | None) -> list[str]:
-    """What is no fault, and seldom meant so; each names the key and where it was read."""
-    said = [one for key, account in _each(settings) for one in settings_check.remarks(key, account)]
-    return [f"{remark} {_origin(remark, path)}" for remark in said]
+    """What is not a fault, but seldom meant so; each names the key and where it was read."""
+    return [
+        f"{remark} {_origin(remark, path)}"
+        for key, account in _each(settings)
+        for remark in settings_check.remarks(key, account)
+    ]
 
 
 def missing(settings: Settings) -> list[str]:
@@ -403,7 +406,10 @@ def _each(settings: Settings) -> list[tuple[str, Account]]:
     plain = Account(
         mail=settings.mail, smtp=settings.smtp, imap=settings.imap, oauth=settings.oauth
     )
-    return [("", plain), *((f"accounts.{name}.", one) for name, one in settings.accounts.items())]
+    return [
+        ("", plain),
+        *((f"accounts.{name}.", account) for name, account in settings.accounts.items()),
+    ]
 
 
 def _origin(problem: str, path: Path | None) -> str:
@@ -419,10 +425,10 @@ def _origin(problem: str, path: Path | None) -> str:
 def _problems(settings: Settings) -> Iterator[str]:
     """What one section alone cannot tell."""
     yield from settings_check.store_problems(settings.store)
-    each = _each(settings)
-    for key, account in each:
+    accounts_by_key = _each(settings)
+    for key, account in accounts_by_key:
         yield from settings_check.account_problems(key, account)
-    yield from settings_check.apart_problems(each[0][1], settings.accounts)
+    yield from settings_check.apart_problems(accounts_by_key[0][1], settings.accounts)
     web = settings.web
     yield from reach.listening_problems("web.listen", web.listen)
     yield from settings_check.lmtp_problems(settings.lmtp)

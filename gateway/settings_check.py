@@ -94,7 +94,7 @@ def remarks(key: str, account: Account) -> Iterator[str]:
 
 
 def _mail_problems(key: str, mail: Mail) -> Iterator[str]:
-    for name, value in [("address", mail.address), *(("also", other) for other in mail.also)]:
+    for name, value in [("address", mail.address), *(("also", former) for former in mail.also)]:
         if value and (reason := syntax.problem(value)):
             yield f"{key}.{name}: {value!r}: {reason}"
     try:
@@ -197,15 +197,15 @@ def apart_problems(plain: Account, accounts: Mapping[str, Account]) -> Iterator[
     """
     if "default" in accounts:
         yield ("accounts.default: the plain sections mail, smtp and imap are the account 'default'")
-    seen: dict[tuple[str, ...], str] = {}
+    first_seen: dict[tuple[str, ...], str] = {}
     for name, account in {"default": plain, **accounts}.items():
         for claim in _claims(account):
-            if claim in seen:
+            if claim in first_seen:
                 yield (
                     f"accounts.{name}.{claim[0]}: {claim[-1]} belongs to the account"
-                    f" {seen[claim]!r} already"
+                    f" {first_seen[claim]!r} already"
                 )
-            seen[claim] = name
+            first_seen[claim] = name
 
 
 def _claims(account: Account) -> Iterator[tuple[str, ...]]:

@@ -43,8 +43,8 @@ FOLLOW_UP_READ_ONLY = frozenset(
         "changed_by",
     }
 )
-"""What a follow-up shows and no writer says. `uid` and `sequence` are said by whoever brings a
-follow-up from an earlier system; of one that has them already they may be said again.
+"""What a follow-up shows and no writer says. `uid` and `sequence` are said by a writer who brings a
+follow-up from an earlier system; of a follow-up that has them already they may be said again.
 """
 PARTICIPANT_READ_ONLY = frozenset(
     {
@@ -340,8 +340,8 @@ class StatusRow:
     """One participant as `status` prints it. `address`: where mail goes, or would go; `suspended`:
     why a switch that is on has no effect; `note`: why no mail goes.
 
-    `original_start`: the one date that he is invited to, RFC 3339 in UTC or a plain date; None: all
-    of it.
+    `original_start`: the one date that they are invited to, RFC 3339 in UTC or a plain date; None:
+    all of it.
     """
 
     follow_up: str
@@ -464,7 +464,7 @@ def _record(view: FollowUp) -> Json:
     shape = _plain(view, FOLLOW_UP) | _times(view, ("start", "end", "answer_by"), zone)
     shape["deadline"] = _deadline(view.deadline, zone)
     shape["recurrence"] = _recurrence(view)
-    shape["instances"] = [_instance(one, zone) for one in view.dates if _has_own(one)]
+    shape["instances"] = [_instance(date, zone) for date in view.dates if _has_own(date)]
     shape["fields"] = dict(view.fields or {})
     return shape
 
@@ -485,27 +485,27 @@ def _recurrence(view: FollowUp) -> Json | None:
         return None
     return {
         "rrule": view.rrule,
-        "exdates": [moment(one.original, view.zone) for one in view.dates if _is_excluded(one)],
-        "rdates": [moment(one.original, view.zone) for one in view.dates if not one.ruled],
+        "exdates": [moment(date.original, view.zone) for date in view.dates if _is_excluded(date)],
+        "rdates": [moment(date.original, view.zone) for date in view.dates if not date.ruled],
     }
 
 
-def _is_excluded(one: DateRecord) -> bool:
-    return one.ruled and one.cancelled and not one.cancel_reason
+def _is_excluded(date: DateRecord) -> bool:
+    return date.ruled and date.cancelled and not date.cancel_reason
 
 
-def _has_own(one: DateRecord) -> bool:
+def _has_own(date: DateRecord) -> bool:
     """Whether more is to be said of a date than that it is there, or is not."""
-    if one.cancelled:
-        return not _is_excluded(one)
-    return one.start is not None or one.end is not None
+    if date.cancelled:
+        return not _is_excluded(date)
+    return date.start is not None or date.end is not None
 
 
-def _instance(one: DateRecord, zone: str) -> Json:
-    original = {"original_start": moment(one.original, zone)}
-    if one.cancelled:
-        return original | {"cancelled": True, "cancel_reason": one.cancel_reason}
-    return original | {"start": moment(one.start, zone), "end": moment(one.end, zone)}
+def _instance(date: DateRecord, zone: str) -> Json:
+    original = {"original_start": moment(date.original, zone)}
+    if date.cancelled:
+        return original | {"cancelled": True, "cancel_reason": date.cancel_reason}
+    return original | {"start": moment(date.start, zone), "end": moment(date.end, zone)}
 
 
 ROW = ("name", "email_invite", "removed", "priority", "alarm_minutes", "progress")
@@ -522,9 +522,9 @@ def participant(view: Participant) -> Json:
     shape |= _plain(view, DELIVERY)
     shape |= _times(view, ("replied_at", "delivery_at", "asked_at", "seen_at"), zone)
     shape["proposal"] = proposal(view.proposal, zone)
-    shape["words"] = [_words(one, zone) for one in view.words]
-    shape["held"] = [_held(one, zone) for one in view.held]
-    shape["instances"] = [_date_answer(one, zone) for one in view.instances]
+    shape["words"] = [_words(line, zone) for line in view.words]
+    shape["held"] = [_held(answer, zone) for answer in view.held]
+    shape["instances"] = [_date_answer(answer, zone) for answer in view.instances]
     return shape
 
 
@@ -537,7 +537,7 @@ def status(view: StatusRow) -> Json:
     """By the names that contract.md §2 fixes: `name` is what `participant` has as `shown_name`,
     instants are in UTC.
     """
-    dates = [_plain(one, ("instance", "status", "reply")) for one in view.instances]
+    dates = [_plain(answer, ("instance", "status", "reply")) for answer in view.instances]
     shape = {**_plain(view, (*SWITCH, *STATUS)), "instances": dates}
     return shape | _plain(view, BESIDE)
 
@@ -550,19 +550,19 @@ def proposal(view: Proposal | None, zone: str) -> Json | None:
     return shape | _times(view, ("start", "end", "instance"), zone)
 
 
-def _words(one: Words, zone: str) -> Json:
-    suggestion = one.suggestion.value if one.suggestion else None
-    return {"at": moment(one.at, zone), "text": one.text, "suggestion": suggestion}
+def _words(line: Words, zone: str) -> Json:
+    suggestion = line.suggestion.value if line.suggestion else None
+    return {"at": moment(line.at, zone), "text": line.text, "suggestion": suggestion}
 
 
-def _held(one: Held, zone: str) -> Json:
-    shape = _plain(one, ("message", "address", "outcome", "reason"))
-    return shape | {"at": moment(one.at, zone)}
+def _held(answer: Held, zone: str) -> Json:
+    shape = _plain(answer, ("message", "address", "outcome", "reason"))
+    return shape | {"at": moment(answer.at, zone)}
 
 
-def _date_answer(one: DateAnswer, zone: str) -> Json:
-    shape = _plain(one, ("code", "reply", "comment")) | {"status": one.code.word}
-    return shape | _times(one, ("instance", "replied_at"), zone)
+def _date_answer(answer: DateAnswer, zone: str) -> Json:
+    shape = _plain(answer, ("code", "reply", "comment")) | {"status": answer.code.word}
+    return shape | _times(answer, ("instance", "replied_at"), zone)
 
 
 LETTER = ("participant", "key", "to", "language", "method")
@@ -573,7 +573,7 @@ def letter(view: Letter, *, bodies: bool = False) -> Json:
     """A letter that left or waits. `bodies`: with its text and HTML."""
     shape = {"id": view.id, **owed_letter(view, bodies=bodies), **_plain(view, STAND)}
     shape |= {name: utc(getattr(view, name)) for name in ("created_at", "due_at", "settled_at")}
-    return shape | {"attempts": [_attempt(one) for one in view.attempts]}
+    return shape | {"attempts": [_attempt(attempt) for attempt in view.attempts]}
 
 
 def owed_letter(view: Letter, *, bodies: bool = False) -> Json:
@@ -588,9 +588,9 @@ def owed_letter(view: Letter, *, bodies: bool = False) -> Json:
     return shape
 
 
-def _attempt(one: Attempt) -> Json:
-    shape = _plain(one, ("verdict", "step", "code", "enhanced", "text", "host"))
-    return {"at": utc(one.at), **shape}
+def _attempt(attempt: Attempt) -> Json:
+    shape = _plain(attempt, ("verdict", "step", "code", "enhanced", "text", "host"))
+    return {"at": utc(attempt.at), **shape}
 
 
 ENTRY = ("id", "event", "follow_up", "participant", "key", "before", "after", "by", "channel")
@@ -620,11 +620,11 @@ def writable(document: Mapping[str, Any]) -> Json:
     """A follow-up without what only we say, as `load` takes it: what was shown may be written
     back.
     """
-    kept = {name: value for name, value in document.items() if name not in FOLLOW_UP_READ_ONLY}
-    rows = kept.get("participants")
+    fields = {name: value for name, value in document.items() if name not in FOLLOW_UP_READ_ONLY}
+    rows = fields.get("participants")
     if isinstance(rows, Sequence) and not isinstance(rows, str):
-        kept["participants"] = [writable_participant(row) for row in rows]
-    return kept
+        fields["participants"] = [writable_participant(row) for row in rows]
+    return fields
 
 
 def writable_participant(document: Any) -> Any:

@@ -88,25 +88,25 @@ def code(role: Role, standing: Standing) -> Status:
     if role in FIXED or standing.reply is Reply.ACCEPTED:
         return ACCEPTED[standing.progress]
     declined = standing.reply in (Reply.DECLINED, Reply.DELEGATED)
-    seen = standing.seen or standing.reply is Reply.TENTATIVE
+    is_seen = standing.seen or standing.reply is Reply.TENTATIVE
     if role is Role.ASSIGNED:
         return (
             Status.ASSIGNMENT_DECLINED
             if declined
             else Status.ASSIGNED_SEEN
-            if seen
+            if is_seen
             else Status.ASSIGNED
         )
     if declined:
         return Status.DECLINED
-    if seen:
+    if is_seen:
         return Status.MOVED_SEEN if standing.moved else Status.SEEN
     return Status.MOVED if standing.moved else Status.INVITATION
 
 
 def see(standing: Standing) -> Standing:
-    """The invitation was displayed: an MDN, a COUNTER, a closed dialog. A standing answer stays,
-    and so does a cancellation.
+    """The invitation was displayed: an MDN, a COUNTER, a closed dialog. A standing answer stays, a
+    cancellation, too.
     """
     return (
         standing
@@ -164,13 +164,13 @@ def toggle(standing: Standing, reply: Reply) -> Standing:
     The order of answers stays as it is; how this one came is said.
     """
     _open(standing)
-    seen = reply is not Reply.NEEDS_ACTION
-    return replace(standing, reply=reply, seen=seen, channel=Channel.HAND)
+    is_seen = reply is not Reply.NEEDS_ACTION
+    return replace(standing, reply=reply, seen=is_seen, channel=Channel.HAND)
 
 
 def move(role: Role, standing: Standing) -> Standing:
-    """Time, place or recurrence changed: whoever saw or answered is asked again (P6); others still
-    have it before them.
+    """Time, place or recurrence changed: an invitee who saw or answered is asked again (P6); others
+    still have it before them.
     """
     _open(standing)
     if role in FIXED:

@@ -39,11 +39,11 @@ class ZoneData:
 
 def choose() -> ZoneData:
     """Make `zoneinfo` use the newer data from now on. Zones that were made before keep theirs."""
-    found = ZoneData(tzdata.IANA_VERSION, _system(zoneinfo.TZPATH))
-    if found.release != found.system:
+    zone_data = ZoneData(tzdata.IANA_VERSION, _system(zoneinfo.TZPATH))
+    if zone_data.release != zone_data.system:
         zoneinfo.reset_tzpath(to=())
         zoneinfo.ZoneInfo.clear_cache()
-    return found
+    return zone_data
 
 
 def _system(folders: Iterable[str]) -> str:

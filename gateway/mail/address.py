@@ -82,7 +82,7 @@ def bounce_address(organizer: str, token: str, secret: bytes) -> str:
     `invites+b_TOKEN_CHECK@crm.example`: a bounce names its row by itself (P20). Where the ORGANIZER
     is the bare mailbox, so is this.
 
-    CHECK is a keyed hash of the token: whoever holds a forwarded letter knows the token, not this
+    CHECK is a keyed hash of the token: who has a forwarded letter knows the token, but not this
     (itip.md §3, Bounces).
     """
     mark = f"{BOUNCE_MARK}{token}_{_check(secret, token)}"
@@ -165,9 +165,9 @@ def key(address: str) -> str:
     return normal(address) or address.casefold()
 
 
-def equal(one: str, other: str) -> bool:
+def equal(first: str, second: str) -> bool:
     """Whether two addresses are one mailbox as they are written: no variant counts."""
-    return key(one) == key(other)
+    return key(first) == key(second)
 
 
 def plain(address: str) -> str:
@@ -183,15 +183,15 @@ def plain(address: str) -> str:
     return f"{local}@{domain}"
 
 
-def same(one: str, other: str) -> bool:
+def same(first: str, second: str) -> bool:
     """Whether two addresses are one mailbox, harmless variants included (itip.md §5)."""
-    return plain(one) != "" and plain(one) == plain(other)
+    return plain(first) != "" and plain(first) == plain(second)
 
 
-def among(address: str, known: Iterable[str]) -> bool:
-    """Whether an address is one of `known`, harmless variants included."""
-    wanted = plain(address)
-    return wanted != "" and any(plain(one) == wanted for one in known)
+def among(address: str, addresses: Iterable[str]) -> bool:
+    """Whether an address is one of these, harmless variants included."""
+    mailbox = plain(address)
+    return mailbox != "" and any(plain(candidate) == mailbox for candidate in addresses)
 
 
 def domain(address: str) -> str:
@@ -199,7 +199,7 @@ def domain(address: str) -> str:
     return normal(address).rpartition("@")[2]
 
 
-def related(one: str, other: str) -> bool:
+def related(first: str, second: str) -> bool:
     """Whether two domains are the same or one lies below the other: one organisation, without the
     Public Suffix List.
 
@@ -207,9 +207,9 @@ def related(one: str, other: str) -> bool:
     single label or a category of a country (co.uk, ne.jp): erring this way, an answer is held that
     could have been applied.
     """
-    if one == other:
-        return one != ""
-    longer, shorter = (one, other) if len(one) > len(other) else (other, one)
+    if first == second:
+        return first != ""
+    longer, shorter = (first, second) if len(first) > len(second) else (second, first)
     labels = shorter.split(".")
     is_category = len(labels) == 2 and len(labels[1]) == 2 and len(labels[0]) <= 3
     return len(labels) > 1 and not is_category and longer.endswith("." + shorter)
@@ -224,7 +224,7 @@ def _check(secret: bytes, token: str) -> str:
 def ascii_domain(name: str) -> str:
     """A domain as DNS and header fields spell it (RFC 5890: A-labels; UTS 46, not transitional: ß
     and ς are letters of their own). Every address that leaves is spelled by this one function.
-    Raises `InputError` for what is no domain.
+    Raises `InputError` for a text that is not a domain.
     """
     if name.isascii():
         return name

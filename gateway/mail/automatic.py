@@ -103,13 +103,14 @@ def evidence(message: parse.Message) -> str:
 
 
 def reply_evidence(message: parse.Message) -> str:
-    """What shows that this is an automatic *reply*, as a phrase; "" for whatever else a machine
-    wrote: a notice is somebody's words all the same.
+    """What shows that this is an automatic *reply*, as a phrase; "" for anything else that a
+    machine wrote: a notice is a person's words, too.
     """
     if _submitted(message) not in NOTICES:
         return evidence(message)
-    if told := _reply(message):
-        return told
+    reply_header = _reply(message)
+    if reply_header:
+        return reply_header
     away = AWAY.search(prose.above(message.text))
     return f"the words {away[0][:40]!r}" if away is not None else ""
 
@@ -120,7 +121,7 @@ def says_away(message: parse.Message) -> bool:
 
 
 def is_away(message: parse.Message) -> bool:
-    """Whether somebody's own machine says that he is away: by a header and by words."""
+    """Whether a person's own machine says that they are away: by a header and by words."""
     return evidence(message) != "" and AWAY.search(prose.above(message.text)) is not None
 
 
@@ -198,8 +199,12 @@ def _day(groups: tuple[str, ...], today: date) -> date | None:
     try:
         if year:
             return date(int(year) + (2000 if len(year) == 2 else 0), month, day)
-        this = date(today.year, month, day)
-        return this if this >= today - timedelta(days=31) else this.replace(year=today.year + 1)
+        this_year = date(today.year, month, day)
+        return (
+            this_year
+            if this_year >= today - timedelta(days=31)
+            else this_year.replace(year=today.year + 1)
+        )
     except ValueError:
         return None
 

@@ -84,8 +84,8 @@ def is_rejection(message: parse.Message) -> bool:
     """
     _, kind = disposition(message)
     subject, text = message.subject.partition(":")[0], prose.TITLE.sub("", message.text[:500])
-    told = " ".join((message.header("auto-submitted"), subject, text))
-    return kind in ("deleted", "denied", "failed") and REJECTED.search(told) is not None
+    words_of_report = " ".join((message.header("auto-submitted"), subject, text))
+    return kind in ("deleted", "denied", "failed") and REJECTED.search(words_of_report) is not None
 
 
 def disposition(message: parse.Message) -> tuple[Mapping[str, str] | None, str]:
@@ -93,7 +93,7 @@ def disposition(message: parse.Message) -> tuple[Mapping[str, str] | None, str]:
     where the message is none.
     """
     part = next(
-        (one for one in message.parts if one.content_type == RECEIPT_PART and not one.returned),
+        (part for part in message.parts if part.content_type == RECEIPT_PART and not part.returned),
         None,
     )
     if part is None:
@@ -104,15 +104,15 @@ def disposition(message: parse.Message) -> tuple[Mapping[str, str] | None, str]:
 
 
 def from_daemon(message: parse.Message) -> bool:
-    """Whether a mail system speaks: by the null sender, by its name, or because From names nobody
-    who could.
+    """Whether a mail system speaks: by the null sender, by its name, or because From has no address
+    of a person.
     """
     return message.null_sender or not message.from_addresses or is_named_daemon(message)
 
 
 def is_named_daemon(message: parse.Message) -> bool:
     """Whether From is an address that only mail systems have."""
-    return any(DAEMON.match(one) for one in message.from_addresses)
+    return any(DAEMON.match(sender) for sender in message.from_addresses)
 
 
 def read(message: parse.Message) -> tuple[Report, ...]:
@@ -129,23 +129,22 @@ def of_forwarder(report: Report, to: str) -> bool:
     allow for.
 
     That is so where the letter ended at a domain that is not the invitee's, or where their server
-    reports what a server of somebody else has said.
+    reports what another one's server has said.
     """
-    his = address.domain(to)
+    invitee_domain = address.domain(to)
     if report.final and not address.same(report.final, to):
-        return not address.related(address.domain(report.final), his)
+        return not address.related(address.domain(report.final), invitee_domain)
     if not (report.reporter and report.remote):
         return False
-    return address.related(report.reporter, his) and not address.related(report.remote, his)
+    return address.related(report.reporter, invitee_domain) and not address.related(
+        report.remote, invitee_domain
+    )
 
 
 def _read(message: parse.Message) -> tuple[Report, ...]:
-    status = [
-        report
-        for part in message.parts
-        if _is_status(part)
-        for report in _from_fields(part.fields, message)
-    ]
+    status = list[Report]()
+    for part in filter(_is_status, message.parts):
+        status += _from_fields(part.fields, message)
     if status:
         return tuple(status[:REPORTS])
     code = next(iter(STATUS.findall(message.text[: prose.LONGEST])), "")
@@ -157,18 +156,19 @@ def _read(message: parse.Message) -> tuple[Report, ...]:
     failed = header.any_addresses(*message.headers.get("x-failed-recipients", ()))
     if failed:
         return tuple(
-            Report((one,), action, code, why, prose=True, final=one) for one in failed[:REPORTS]
+            Report((recipient,), action, code, why, prose=True, final=recipient)
+            for recipient in failed[:REPORTS]
         )
     # Named in words only: the addresses show what was meant, but the bounce address alone decides
     # whose letter it is.
-    named = header.any_addresses(message.text[: prose.LONGEST])[:NAMED]
-    return (Report(named, action, code, why, prose=True),)
+    emails = header.any_addresses(message.text[: prose.LONGEST])[:NAMED]
+    return (Report(emails, action, code, why, prose=True),)
 
 
 def message_ids(message: parse.Message) -> tuple[str, ...]:
     """The Message-IDs of the letters that came back, as far as the report shows them."""
     returned = [value for head in message.returned_headers for value in head.get("message-id", ())]
-    named = [
+    message_ids = [
         group[name]
         for part in message.parts
         if not part.returned and part.content_type in (STATUS_PART, RECEIPT_PART)
@@ -176,20 +176,25 @@ def message_ids(message: parse.Message) -> tuple[str, ...]:
         for name in ("original-message-id", "x-original-message-id")
         if name in group
     ]
-    return header.message_ids(*returned, *named, *message.headers.get("x-original-message-id", ()))
+    return header.message_ids(
+        *returned, *message_ids, *message.headers.get("x-original-message-id", ())
+    )
 
 
 def recipients(fields: Mapping[str, str]) -> tuple[str, ...]:
     """The names of one recipient. Oracle's server writes a source route, `@relay:user@host` (RFC
     5321 §4.1.1.3); some leave Original-Recipient in xtext (RFC 3461 §4.2).
     """
-    named = [
+    names = [
         fields[name].rpartition(";")[2].rpartition(":")[2].split("(")[0]
         for name in ("original-recipient", "final-recipient")
         if name in fields
     ]
-    spelled = [*named, *(prose.XTEXT.sub(lambda it: chr(int(it[1], 16)), one) for one in named)]
-    return tuple(dict.fromkeys(known for one in spelled if (known := address.normal(one))))
+    spelled = [
+        *names,
+        *(prose.XTEXT.sub(lambda code: chr(int(code[1], 16)), name) for name in names),
+    ]
+    return tuple(dict.fromkeys(email for name in spelled if (email := address.normal(name))))
 
 
 def _is_status(part: parse.Part) -> bool:

@@ -168,9 +168,9 @@ def _decoded(armour: bytes) -> bytes:
 def _decompressed(data: bytes) -> bytes:
     machine = zlib.decompressobj()
     try:
-        made = machine.decompress(data, min(LARGEST, GROWTH * len(data) + 1_000))
+        content = machine.decompress(data, min(LARGEST, GROWTH * len(data) + 1_000))
     except zlib.error as error:
         raise Unreadable("what is compressed cannot be read") from error
     if not machine.eof:
         raise Unreadable("what is compressed is cut off, or far larger than it says")
-    return made
+    return content

@@ -2,7 +2,7 @@
 that nobody changed it.
 
 Standards: RFC 6376 (relaxed/relaxed), RFC 8301 (rsa-sha256, sizes of keys), RFC 8463
-(ed25519-sha256). On failure: what is no key to sign with raises `InputError` when it is read;
+(ed25519-sha256). On failure: a text without a key to sign with raises `InputError` when it is read;
 signing itself does not fail. Security: every header field is covered, and that there is no further
 one of its name, so that no second From, Subject or Content-Type can be added (RFC 6376 §8.15); nor
 can one of `ABSENT` where we wrote none. What relays and lists add to their right breaks nothing:
@@ -94,22 +94,20 @@ class Signer:
         """The TXT record by which others verify (RFC 6376 §3.6.1)."""
         public = self.key.public_key()
         if isinstance(public, rsa.RSAPublicKey):
-            known = public.public_bytes(
+            public_bytes = public.public_bytes(
                 serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
             )
         else:
-            known = (
-                public.public_bytes_raw()
-            )  # RFC 8463 §4: the bare key, without the wrapping of RSA's
-        return f"v=DKIM1; k={self.algorithm}; p={_base64(known)}"
+            # RFC 8463 §4: the bare key, without the wrapping of RSA's.
+            public_bytes = public.public_bytes_raw()
+        return f"v=DKIM1; k={self.algorithm}; p={_base64(public_bytes)}"
 
     def signature(self, covered: bytes) -> bytes:
         """The bare signature of what `sign` has put together."""
         if isinstance(self.key, rsa.RSAPrivateKey):
             return self.key.sign(covered, padding.PKCS1v15(), hashes.SHA256())
-        return self.key.sign(
-            hashlib.sha256(covered).digest()
-        )  # RFC 8463 §3: the hash is what is signed
+        # RFC 8463 §3: the hash is what is signed.
+        return self.key.sign(hashlib.sha256(covered).digest())
 
 
 def key(pem: str) -> Key:
@@ -122,31 +120,28 @@ def key(pem: str) -> Key:
     if "\n" not in pem.strip():
         pem = pem.replace("\\n", "\n")
     try:
-        found = serialization.load_pem_private_key(pem.encode(), password=None)
+        private_key = serialization.load_pem_private_key(pem.encode(), password=None)
     except TypeError:
         raise InputError("has a passphrase, which nobody can type for a service") from None
     except (ValueError, UnsupportedAlgorithm):
         raise InputError("is no private key in PEM") from None
-    if isinstance(found, ed25519.Ed25519PrivateKey):
-        return found
-    if not isinstance(found, rsa.RSAPrivateKey):
+    if isinstance(private_key, ed25519.Ed25519PrivateKey):
+        return private_key
+    if not isinstance(private_key, rsa.RSAPrivateKey):
         raise InputError("is neither an RSA nor an Ed25519 key")
-    if found.key_size not in BITS:
+    if private_key.key_size not in BITS:
         raise InputError(
-            f"is an RSA key of {found.key_size} bits; servers verify {BITS[0]} to {BITS[-1]} (RFC"
-            " 8301)"
+            f"is an RSA key of {private_key.key_size} bits; servers verify {BITS[0]} to {BITS[-1]}"
+            " (RFC 8301)"
         )
-    return found
+    return private_key
 
 
-def relaxed_field(one: bytes) -> bytes:
+def relaxed_field(field: bytes) -> bytes:
     """A header field as it is signed, without the CRLF behind it (RFC 6376 §3.4.2)."""
-    name, _, value = one.partition(b":")
-    return (
-        name.rstrip(b" \t").lower()
-        + b":"
-        + re.sub(rb"[ \t]+", b" ", value.replace(CRLF, b"")).strip(b" ")
-    )
+    name, _, value = field.partition(b":")
+    value = re.sub(rb"[ \t]+", b" ", value.replace(CRLF, b""))
+    return name.rstrip(b" \t").lower() + b":" + value.strip(b" ")
 
 
 def relaxed_body(body: bytes) -> bytes:

@@ -102,30 +102,34 @@ def words(value: str) -> str:
     """
     if "=?" not in value:
         return value
-    made, pending, pending_charset, position = list[str](), b"", "", 0
+    pieces = list[str]()
+    pending, pending_charset, position = b"", "", 0
     text = BETWEEN_WORDS.sub(r"\1", value)
     for match in ENCODED_WORD.finditer(text):
         charset = match[1].split("*")[0].lower()  # RFC 2231 §5: a language may follow
         if match.start() > position or charset != pending_charset:
-            made.append(decode(pending, pending_charset))
+            pieces.append(decode(pending, pending_charset))
             pending = b""
-        made.append(text[position : match.start()])
+        pieces.append(text[position : match.start()])
         pending, pending_charset, position = (
             pending + _word(match[2], match[3]),
             charset,
             match.end(),
         )
-    return clean("".join([*made, decode(pending, pending_charset), text[position:]])).replace(
+    return clean("".join([*pieces, decode(pending, pending_charset), text[position:]])).replace(
         "\n", " "
     )
 
 
 def mailboxes(*values: str) -> tuple[Mailbox, ...]:
-    """The addresses of From, Sender or Reply-To.
-    What is ambiguous (two addresses in one entry) names nobody.
+    """The addresses of From, Sender or Reply-To. What is ambiguous (two addresses in one entry)
+    names nobody.
     """
     return tuple(
-        found for value in values for entry in _entries(value) if (found := _mailbox(entry)).address
+        mailbox
+        for value in values
+        for entry in _entries(value)
+        if (mailbox := _mailbox(entry)).address
     )
 
 
@@ -135,8 +139,8 @@ def author(values: Sequence[str]) -> str:
     """
     if len(values) != 1:
         return ""
-    named = [_mailbox(entry).address for entry in _entries(values[0]) if entry]
-    return named[0] if len(named) == 1 else ""
+    emails = [_mailbox(entry).address for entry in _entries(values[0]) if entry]
+    return emails[0] if len(emails) == 1 else ""
 
 
 def any_addresses(*values: str) -> tuple[str, ...]:
@@ -145,13 +149,13 @@ def any_addresses(*values: str) -> tuple[str, ...]:
     Generous, because it serves to find a token of ours, which nobody can guess; never use it to
     tell who sent a mail.
     """
-    found = (
+    emails = (
         address.normal(word)
         for value in values
         for word in SEPARATORS.split(QUOTED_LOCAL.sub(r"\1@", value).replace(":", " "))
         if "@" in word
     )
-    return tuple(dict.fromkeys(one for one in found if one))
+    return tuple(dict.fromkeys(email for email in emails if email))
 
 
 def message_ids(*values: str) -> tuple[str, ...]:
@@ -159,11 +163,13 @@ def message_ids(*values: str) -> tuple[str, ...]:
     (some clients omit them).
     """
     text = " ".join(values)
-    found = MESSAGE_ID.findall(text) or [
+    ids = MESSAGE_ID.findall(text) or [
         word for word in text.split() if "@" in word and len(word) < 999
     ]
     return tuple(
-        one for one in dict.fromkeys(found) if len(one.encode("utf-8", "replace")) <= LONGEST_ID
+        message_id
+        for message_id in dict.fromkeys(ids)
+        if len(message_id.encode("utf-8", "replace")) <= LONGEST_ID
     )
 
 

@@ -6,9 +6,9 @@ SEQUENCE. It does not say who pressed the link; the token address and the sender
 (itip.md §5).
 
 The address of the page has a token of its own: the invitation's, encrypted under a key that is made
-from the site secret (AES-SIV, RFC 5297: the same each time, and nobody can make one). Whoever has
-it cannot write as the invitee to the mailbox, and whoever has the mail address of a letter cannot
-open the page. Nothing is stored, so a store that was restored knows it again.
+from the site secret (AES-SIV, RFC 5297: the same each time, and nobody can make one). Who has it
+cannot write as the invitee to the mailbox, and who has the mail address of a letter cannot open the
+page. Nothing is stored, so a store that was restored knows it again.
 """
 
 import base64
@@ -144,8 +144,8 @@ def of_form(secret: bytes, page: str, instance: str, text: str) -> int | None:
     if parts is None:
         return None
     sequence, issued = int(parts[1]), int(parts[2])
-    known = form(secret, page, instance, sequence, issued)
-    return sequence if hmac.compare_digest(known, text) else None
+    expected = form(secret, page, instance, sequence, issued)
+    return sequence if hmac.compare_digest(expected, text) else None
 
 
 @lru_cache(maxsize=8)

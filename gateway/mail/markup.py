@@ -105,8 +105,8 @@ def _words(piece: str) -> str:
 
 
 def _behind(lower: str, mark: str, start: int) -> int:
-    """Where the text goes on behind the next `mark`;
-    -1 where it never comes, which ends the text.
+    """Where the text goes on behind the next `mark`; -1 where it never comes, which ends the
+    text.
     """
-    found = lower.find(mark, start)
-    return found + len(mark) if found >= 0 else -1
+    place = lower.find(mark, start)
+    return place + len(mark) if place >= 0 else -1

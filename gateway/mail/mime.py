@@ -84,8 +84,8 @@ def _parts(body: str, boundary: str) -> list[str]:
     if not pieces:
         raise Doubtful
     *parts, last = pieces
-    if not parts or not all(one.startswith(END) for one in parts):
+    if not parts or not all(part.startswith(END) for part in parts):
         raise Doubtful
     if last != "--" and not last.startswith("--" + END):
         raise Doubtful
-    return [one[len(END) :] for one in parts]
+    return [part[len(END) :] for part in parts]

@@ -138,7 +138,7 @@ class Message:
     author: the one sender that From names; "" where it names several, stands there twice, or cannot
     be read. recipients: of every header that can name one, and of "for" in Received. null_sender:
     the envelope says "<>", or MAILER-DAEMON. received: the topmost Received header. headers: every
-    value by lower-case name, as written but for line breaks. authentication_results: (Received
+    value by lower-case name, as written, without line breaks. authentication_results: (Received
     headers above it, value), topmost first. returned_headers: of mails inside this one. text: the
     human-readable body, of HTML where there is nothing else. digest: of the bytes, to tell the same
     mail again where it has no Message-ID.
@@ -313,10 +313,10 @@ def _addresses(headers: Headers, name: str) -> tuple[str, ...]:
 
 
 def _recipients(headers: Headers) -> tuple[str, ...]:
-    named = [value for name in RECIPIENT_HEADERS for value in headers.get(name, ())]
+    values = [value for name in RECIPIENT_HEADERS for value in headers.get(name, ())]
     received = headers.get("received", ())
-    named += [address for value in received for address in RECEIVED_FOR.findall(value)]
-    return header.any_addresses(*named)
+    values += [address for value in received for address in RECEIVED_FOR.findall(value)]
+    return header.any_addresses(*values)
 
 
 def _references(headers: Headers) -> tuple[str, ...]:
@@ -340,8 +340,8 @@ def moment(text: str) -> datetime | None:
     "-0000" says UTC of an unknown place.
     """
     try:
-        found = parsedate_to_datetime(text.strip()[:100])
-        utc = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        moment = parsedate_to_datetime(text.strip()[:100])
+        utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
         return utc if utc.year in YEARS else None
     except (ValueError, TypeError, IndexError, OverflowError, AttributeError):
         return None
@@ -368,10 +368,10 @@ def is_whole(raw: bytes) -> bool:
 
 
 def _headers(tree: Tree) -> dict[str, tuple[str, ...]]:
-    found = dict[str, list[str]]()
+    fields = dict[str, list[str]]()
     for name, value in tree.raw_items():
-        found.setdefault(name.lower(), []).append(header.unfold(str(value)))
-    return {name: tuple(values) for name, values in found.items()}
+        fields.setdefault(name.lower(), []).append(header.unfold(str(value)))
+    return {name: tuple(values) for name, values in fields.items()}
 
 
 def _authentication_results(tree: Tree) -> Iterator[tuple[int, str]]:
@@ -435,12 +435,12 @@ def _mended(tree: Tree, kind: str) -> Tree | None:
     is none.
     """
     payload = tree.get_payload(decode=True)
-    found = LOST_BOUNDARY.match(payload) if isinstance(payload, bytes) else None
-    if found is None or not isinstance(payload, bytes) or not isinstance(tree, _Node):
+    match = LOST_BOUNDARY.match(payload) if isinstance(payload, bytes) else None
+    if match is None or not isinstance(payload, bytes) or not isinstance(tree, _Node):
         return None
     parser = BytesFeedParser(_Bounded(replace(tree.limits, depth=tree.limits.depth - tree.depth)))
-    parser.feed(b'Content-Type: %s; boundary="%s"\r\n\r\n' % (kind.encode(), found[1]))
-    parser.feed(payload[found.end() :])
+    parser.feed(b'Content-Type: %s; boundary="%s"\r\n\r\n' % (kind.encode(), match[1]))
+    parser.feed(payload[match.end() :])
     mended = parser.close()
     # A text that says "boundary" and has none is a text; what is mended is not mended again.
     return mended if mended.is_multipart() else None
@@ -520,12 +520,12 @@ def _parameters(tree: Tree, name: str) -> dict[str, str]:
     """The parameters of a structured header, first of each, decoded (RFC 2231). Its own value
     stands under its own name.
     """
-    found = dict[str, str]()
+    parameters = dict[str, str]()
     values: list[tuple[str, Any]] = tree.get_params([], name)  # text, or (charset, language, text)
     for key, value in values:
         text = collapse_rfc2231_value(value) if isinstance(value, tuple) else value
-        found.setdefault(key.lower(), header.clean(str(text or "")).strip()[:1_000])
-    return found
+        parameters.setdefault(key.lower(), header.clean(str(text or "")).strip()[:1_000])
+    return parameters
 
 
 def _text(parts: Sequence[Part]) -> str:

@@ -82,13 +82,13 @@ def without_marks(words: str) -> str:
 
 def read(message: parse.Message, secret: bytes, mailboxes: Iterable[str]) -> Sighting | None:
     """The probe that a message is, or reports on; None for every other message."""
-    named = _valid(_places(message, mailboxes), secret)
-    if named is None:
+    mark = _valid(_places(message, mailboxes), secret)
+    if mark is None:
         return None
     if _is_report(message):
-        return Sighting(named, refused=_refused(message))
+        return Sighting(mark, refused=_refused(message))
     writers = (trust.writer(value) for _, value in message.authentication_results)
-    return Sighting(named, writers=tuple(dict.fromkeys(one for one in writers if one)))
+    return Sighting(mark, writers=tuple(dict.fromkeys(name for name in writers if name)))
 
 
 def of_another(message: parse.Message, mailboxes: Iterable[str]) -> bool:
@@ -100,8 +100,8 @@ def of_another(message: parse.Message, mailboxes: Iterable[str]) -> bool:
 
 def issued(mark_: str) -> int:
     """When a mark of ours was made, in milliseconds."""
-    found = MARK.fullmatch(mark_)
-    return int(found[1], 16) if found is not None else 0
+    match = MARK.fullmatch(mark_)
+    return int(match[1], 16) if match is not None else 0
 
 
 def _is_report(message: parse.Message) -> bool:
@@ -116,7 +116,9 @@ def _places(message: parse.Message, mailboxes: Iterable[str]) -> tuple[str, ...]
             for head in message.returned_headers
             for value in head.get("subject", ())[:1]
         )
-        recipients = (one for report in bounce.read(message) for one in report.recipients)
+        recipients = (
+            recipient for report in bounce.read(message) for recipient in report.recipients
+        )
         return (*bounce.message_ids(message), *subjects, *recipients)
     own = tuple(mailboxes)
     from_us = len(message.from_addresses) == 1 and address.is_ours(message.from_addresses[0], own)
@@ -138,8 +140,8 @@ def _refused(message: parse.Message) -> str:
 def _valid(values: Iterable[str], secret: bytes) -> str | None:
     """The first mark of ours. Relays turn local parts into upper case (itip.md §1)."""
     for value in values:
-        for found in MARK.finditer(value[:LONGEST]):
-            number, check = found[1].lower(), found[2].lower()
+        for match in MARK.finditer(value[:LONGEST]):
+            number, check = match[1].lower(), match[2].lower()
             if hmac.compare_digest(check, _check(secret, number)):
                 return f"{PREFIX}{number}-{check}"
     return None

@@ -562,10 +562,10 @@ GROUNDS = _joined(WHY)
 
 
 def above(text: str) -> str:
-    """What the reporter says himself, above the letter that came back."""
+    """What the reporter says, above the letter that came back."""
     head = text[: 2 * LONGEST]
-    found = RETURNED.search(head)
-    above = head[: found.start()] if found is not None else head
+    match = RETURNED.search(head)
+    above = head[: match.start()] if match is not None else head
     own = QUOTED.sub("", above if above.strip() else head)
     return TITLE.sub("", own)[:LONGEST]
 
@@ -598,7 +598,7 @@ def quotes_a_server(message: parse.Message) -> bool:
 
 def reason(message: parse.Message) -> str:
     """Why, in the report's own words, on single spaces: the server's line, else what stands beside
-    or under the address, else the sentence that says so, else the Subject.
+    or under the address, else the sentence about the failure, else the Subject.
     """
     lines = [line.strip(" \t|*") for line in above(message.text).split("\n")]
     coded = next((at for at, line in enumerate(lines) if CODE.search(line)), None)
@@ -606,9 +606,11 @@ def reason(message: parse.Message) -> str:
         return decoded(_paragraph(lines, coded))
     beside = list(_beside_addresses(lines))
     sentences = [_paragraph(lines, at) for at, line in enumerate(lines) if _tells(line)]
-    said = [*beside, *sentences]
-    why = next((one for one in said if GROUNDS.search(_letters(fold(one)))), "")
-    return decoded(why or next(iter(said), ""))
+    candidates = [*beside, *sentences]
+    for candidate in candidates:
+        if GROUNDS.search(_letters(fold(candidate))):
+            return decoded(candidate)
+    return decoded(candidates[0] if candidates else "")
 
 
 def _beside_addresses(lines: list[str]) -> Iterator[str]:
@@ -617,33 +619,35 @@ def _beside_addresses(lines: list[str]) -> Iterator[str]:
         if address is None or HEADER.match(line):
             continue
         beside = DATE.sub("", line[address.end() :].strip(" .,:;-")).strip(" .,:;-")
-        said = " ".join(part for part in (beside, _paragraph(lines, at + 1)) if part)
-        if sum(letter.isalpha() for letter in said) > 3:
-            yield said
+        sentence = " ".join(part for part in (beside, _paragraph(lines, at + 1)) if part)
+        if sum(letter.isalpha() for letter in sentence) > 3:
+            yield sentence
 
 
 def decoded(text: str) -> str:
     """A reason as a person reads it: without type, encoded words, HTML, xtext (RFC 3461 §4) and
     quoted-printable, on single spaces.
     """
-    said = header.words(KIND.sub("", text))
-    said = markup.unescaped(MARKUP.sub(" ", said)).replace("\xa0", " ")
+    reason = header.words(KIND.sub("", text))
+    reason = markup.unescaped(MARKUP.sub(" ", reason)).replace("\xa0", " ")
     for form in (XTEXT, QUOTED_PRINTABLE):
         # No prose has several of these and no space; a single one may be what it looks like.
-        if len(form.findall(said)) > 2 and (form is QUOTED_PRINTABLE or " " not in said.strip()):
-            octets = form.sub(lambda found: chr(int(found[1], 16)), said)
-            said = header.decode(octets.encode("latin-1", "replace"), "")
-    return " ".join(header.clean(said).split())[:REASON]
+        if len(form.findall(reason)) > 2 and (
+            form is QUOTED_PRINTABLE or " " not in reason.strip()
+        ):
+            octets = form.sub(lambda match: chr(int(match[1], 16)), reason)
+            reason = header.decode(octets.encode("latin-1", "replace"), "")
+    return " ".join(header.clean(reason).split())[:REASON]
 
 
 def _subject(message: parse.Message) -> str:
     """The Subject without the title of the letter that it is about."""
-    said = PREFIX.sub(r"\1", message.subject)
-    titles = [one for head in message.returned_headers for one in head.get("subject", ())]
+    subject = PREFIX.sub(r"\1", message.subject)
+    titles = [title for head in message.returned_headers for title in head.get("subject", ())]
     for title in (*titles, *TITLE.findall(message.text[: 2 * LONGEST])):
         title = header.words(title).strip()
-        said = said.replace(title, "") if len(title) > 3 else said
-    return said
+        subject = subject.replace(title, "") if len(title) > 3 else subject
+    return subject
 
 
 def _letters(folded: str) -> str:
@@ -656,12 +660,12 @@ def _tells(line: str) -> bool:
 
 
 def _paragraph(lines: list[str], start: int) -> str:
-    """The lines from `start` to the next empty one or the next entry."""
-    made = list[str]()
+    """The lines from `start` to the next empty line or the next entry."""
+    paragraph = list[str]()
     for line in lines[start : start + LINES]:
-        if not line or (made and (ADDRESS.match(line) or HEADER.match(line))):
+        if not line or (paragraph and (ADDRESS.match(line) or HEADER.match(line))):
             break
         if HEADER.match(line):
             continue
-        made.append(line)
-    return " ".join(made)
+        paragraph.append(line)
+    return " ".join(paragraph)

@@ -1,5 +1,5 @@
-"""What a person wrote himself in a mail: beside quotations and what his client and his company add;
-and what it seems to say.
+"""What a person themselves wrote in a mail: beside quotations and what their client and their
+company add; and what it seems to say.
 
 Patterns for reply headers come from mail-parser-reply, behind one guard; the separators that
 calendar clients put above a copy of the appointment are our own. A suggestion is never applied by
@@ -160,46 +160,46 @@ GREETING = re.compile(
 
 
 def own_words(body: str) -> str:
-    """What the sender wrote himself: the lines that are not quoted, above, below or between those
-    that are. "" where that is nothing: a signature, a picture or small print alone are no words. At
-    most 5 000 characters.
+    """What the sender themselves wrote: the lines that are not quoted, above, below or between the
+    quoted ones. "" where that is nothing: a signature, a picture or small print alone are no words.
+    At most 5 000 characters.
     """
     text = _unquoted(visible(body).replace("\r\n", "\n").replace("\ue000", ""))
     text = EMPTY_LINES.sub("\n\n", BLANKS.sub("  ", text[:LONGEST]))
     aside = list[str]()
 
-    def put_aside(found: re.Match[str]) -> str:
-        aside.append(found[2])
-        return f"{found[1]}\ue000{len(aside) - 1}\ue001"
+    def put_aside(match: re.Match[str]) -> str:
+        aside.append(match[2])
+        return f"{match[1]}\ue000{len(aside) - 1}\ue001"
 
     try:
         sections = [
-            (one.headers or "", one.content)
-            for one in _parser().read(LONG_LINE.sub(put_aside, text)).replies
+            (section.headers or "", section.content)
+            for section in _parser().read(LONG_LINE.sub(put_aside, text)).replies
         ]
         sections = [
-            (head, ASIDE.sub(lambda found: aside[int(found[1])], words)) for head, words in sections
+            (head, ASIDE.sub(lambda match: aside[int(match[1])], words)) for head, words in sections
         ]
     # Behind one guard (architecture.md §3): a text that its patterns trip over is cut at our own
     # marks only.
     except (ValueError, IndexError, AttributeError, TypeError, RecursionError, re.error):
         sections = [("", text)]
-    kept = list[str]()
+    own_lines = list[str]()
     for head, words in sections:
         lines = words.split("\n")[len(head.split("\n")) if head else 0 :]
         first = next((line for line in lines if line.strip()), "")
         if head and first and not first.startswith(">") and not head.endswith("\n>"):
             break  # Outlook's way: all below the header is quoted, without a mark
         end = _copy_of_appointment("\n".join(lines))
-        kept += [*_own("\n".join(lines)[:end].split("\n")), ""]
+        own_lines += [*_own("\n".join(lines)[:end].split("\n")), ""]
         if end is not None:
             break
-    words = EMPTY_LINES.sub("\n\n", "\n".join(_without_small_print(kept))).strip()
+    words = EMPTY_LINES.sub("\n\n", "\n".join(_without_small_print(own_lines))).strip()
     return words if _says_anything(words) else ""
 
 
 def remark(body: str) -> str:
-    """What an answerer put above his client's copy of the appointment; "" without such a mark.
+    """What an answerer put above their client's copy of the appointment; "" without such a mark.
 
     Most clients write a sentence of their own into the text part ("Kari has accepted ..."), which
     is no remark: only a mark tells the two apart.
@@ -226,11 +226,13 @@ def subject_words(subject: str, titles: Iterable[str]) -> str:
     """
     text = LINK_TAG.sub(" ", visible(subject)[:SUBJECT])
     text = " ".join(text.split())
-    while found := REPLY_PREFIX.match(text):
-        text = text[found.end() :]
-    for title in sorted({" ".join(one.split()) for one in titles if one.strip()}, key=len)[::-1]:
-        before, named, after = text.partition(title)
-        if named and LABEL.fullmatch(before) and TIME.fullmatch(after):
+    while match := REPLY_PREFIX.match(text):
+        text = text[match.end() :]
+    for title in sorted({" ".join(title.split()) for title in titles if title.strip()}, key=len)[
+        ::-1
+    ]:
+        before, title_in_text, after = text.partition(title)
+        if title_in_text and LABEL.fullmatch(before) and TIME.fullmatch(after):
             return text if suggestion(before) is not None else ""
     return text
 
@@ -239,14 +241,8 @@ def suggestion(words: str) -> Reply | None:
     """The answer that the first sentence seems to give (Norwegian, English), for the owner to
     confirm; None where unclear.
     """
-    first = next(
-        (
-            piece
-            for piece in SENTENCE.split(GREETING.sub("", words.strip()[:1000]))
-            if piece.strip()
-        ),
-        "",
-    )
+    sentences = SENTENCE.split(GREETING.sub("", words.strip()[:1000]))
+    first = next((sentence for sentence in sentences if sentence.strip()), "")
     if DOUBTFUL.search(first):
         return Reply.TENTATIVE
     if NEGATIVE.search(first):
@@ -255,40 +251,40 @@ def suggestion(words: str) -> Reply | None:
 
 
 def _unquoted(text: str) -> str:
-    """The text with one ">" in the place of each quotation. What stands below a long one is then
-    among the characters that are looked at, and no pattern has to look into one.
+    """The text with one ">" in the place of each quotation. What stands below a long quotation is
+    then among the characters that are looked at, and no pattern has to look into a quotation.
     """
-    made = list[str]()
+    lines = list[str]()
     for line in text.split("\n"):
         if not QUOTED.match(line):
-            made.append(line)
-        elif not made or made[-1] != ">":
-            made.append(">")
-    return "\n".join(made)
+            lines.append(line)
+        elif not lines or lines[-1] != ">":
+            lines.append(">")
+    return "\n".join(lines)
 
 
 def _copy_of_appointment(text: str) -> int | None:
     """Where a client's copy of the appointment begins, None where there is none."""
-    found = SEPARATOR.search(text)
-    for when in WHEN.finditer(text, 0, found.start() if found else len(text)):
+    separator = SEPARATOR.search(text)
+    for when in WHEN.finditer(text, 0, separator.start() if separator else len(text)):
         below = text[when.end() : when.end() + LONGEST].split("\n")[1 : NEAR + 1]
-        if found or any(WHERE.match(line) for line in below):
+        if separator or any(WHERE.match(line) for line in below):
             return when.start()
-    return found.start() if found else None
+    return separator.start() if separator else None
 
 
 def _own(lines: Sequence[str]) -> list[str]:
     """The lines of one section that are its writer's: without quotations and what announces them,
     and up to a line that breaks it off.
     """
-    kept = list[str]()
+    own_lines = list[str]()
     for line in itertools.takewhile(lambda line: not BROKEN_OFF.match(line), lines):
         if QUOTED.match(line):
-            del kept[_attribution(kept) :]
-            kept.append("")
+            del own_lines[_attribution(own_lines) :]
+            own_lines.append("")
         else:
-            kept.append(line.rstrip())
-    return kept
+            own_lines.append(line.rstrip())
+    return own_lines
 
 
 def _attribution(lines: Sequence[str]) -> int:
@@ -307,13 +303,13 @@ def _attribution(lines: Sequence[str]) -> int:
 
 def _without_small_print(lines: Sequence[str]) -> list[str]:
     """The lines without what a company writes below or above every mail of its people."""
-    kept = list[str]()
+    lines_left = list[str]()
     for _, run in itertools.groupby(lines, key=lambda line: not line.strip()):
         paragraph = list(run)
         begins = [at for at, line in enumerate(paragraph) if at == 0 or SMALL_PRINT.match(line)]
         end = next((at for at in begins if _is_small_print(paragraph[at:])), len(paragraph))
-        kept += [line for line in paragraph[:end] if not _is_small_print([line])]
-    return kept
+        lines_left += [line for line in paragraph[:end] if not _is_small_print([line])]
+    return lines_left
 
 
 def _is_small_print(lines: Sequence[str]) -> bool:

@@ -21,7 +21,7 @@ class Fault(StrEnum):
     CONNECTIONS = "connections"
     """More connections are open than the server allows."""
     RECIPIENT = "recipient"
-    """His own: unknown, full, switched off, his own rules."""
+    """The recipient's own: unknown, full, switched off, their own rules."""
     LETTER = "letter"
     """This letter's: too big, a virus, not to be represented."""
     DOUBTFUL = "doubtful"

@@ -21,7 +21,7 @@ LONGEST = 600
 REPORT = "report"
 """The step of what a delivery report says."""
 SIGN_IN = frozenset({525, 530, 534, 535, 538})
-"""Codes that speak of whoever signed in, whatever the words (RFC 4954 §6, RFC 5248 §2.2)."""
+"""Codes that speak of who signed in, whatever the words (RFC 4954 §6, RFC 5248 §2.2)."""
 _AFTER_DATA = frozenset({"data", "body", REPORT})
 
 IN_A_ROW = 3
@@ -110,19 +110,18 @@ def _same_words(refusal: Refusal) -> str:
     local = refusal.recipient.rpartition("@")[0].lower()
     plain = re.sub(r"<[^>]*>|https?:\S+", " ", said.text[:LONGEST])
     words = [word.strip(".,;:!?()[]\"'") for word in plain.split()]
-    kept = [word.lower() for word in words if not _varies(word)]
-    return " ".join([str(said.code), said.enhanced, *(word for word in kept if word != local)])
+    fixed = [word.lower() for word in words if not _varies(word)]
+    return " ".join([str(said.code), said.enhanced, *(word for word in fixed if word != local)])
 
 
 def blamed(
     since_taken: Sequence[Refusal], before: Collection[Refusal]
 ) -> tuple[tuple[Refusal, ...], ...]:
-    """The refusals that are the account's although each blames somebody else, by the words they
-    share.
+    """The refusals that are the account's although each blames another, by the words they share.
 
-    `since_taken`: of one account, since it last had a letter taken. `before`: earlier ones of the
-    same letters. Refusals that are the letter's own are not among them, and neither is a letter
-    that was refused so in rounds before, while others were taken.
+    `since_taken`: of one account, since it last had a letter taken. `before`: earlier refusals of
+    the same letters. Refusals that are the letter's own are not among them, and neither is a letter
+    that was refused like this in rounds before, while others were taken.
     """
     rows: dict[str, list[Refusal]] = {}
     rounds: dict[tuple[int, str], int] = {}

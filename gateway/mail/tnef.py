@@ -126,10 +126,10 @@ class Message:
         kind, data = self.values.get(key, (TIME, b""))
         ticks = int.from_bytes(data, "little") if kind == TIME else 0  # of 100 ns
         try:
-            found = EPOCH + timedelta(microseconds=ticks // 10)
+            moment = EPOCH + timedelta(microseconds=ticks // 10)
         except OverflowError:
             return None
-        return found if ticks and found.year < NEVER else None
+        return moment if ticks and moment.year < NEVER else None
 
 
 def read(data: bytes) -> Message:
@@ -174,17 +174,17 @@ class _Octets:
         return int.from_bytes(self.take(size), "little")
 
     def padded(self, size: int) -> memoryview:
-        """As many octets, and those that fill them up to a multiple of four;
-        the last ones may be missing.
+        """As many octets, and those that fill them up to a multiple of four; the last may be
+        missing.
         """
-        found = self.take(size)
+        octets = self.take(size)
         self.at += min(-size % 4, self.left)
-        return found
+        return octets
 
 
 def _attributes(stream: _Octets) -> Iterator[tuple[int, memoryview]]:
-    """Attributes of the message itself, up to the first attachment
-    or whatever else stands behind them.
+    """Attributes of the message itself, up to the first attachment or to anything else that stands
+    behind them.
     """
     for count in range(ATTRIBUTES + 1):
         if stream.left < 9 or stream.number(1) != MESSAGE_LEVEL:
@@ -212,12 +212,13 @@ def _properties(stream: _Octets) -> Iterator[tuple[Key, int, bytes]]:
 
 
 def _name(stream: _Octets) -> Key | None:
-    """The set and number of a named property;
-    None for one that has a text for a name, of which we know none.
+    """The set and number of a named property; None for a property that has a text for a name, of
+    which we know none.
     """
-    found, kind, number = bytes(stream.take(16)), stream.number(4), stream.number(4)
+    property_set = bytes(stream.take(16))
+    kind, number = stream.number(4), stream.number(4)
     if kind == 0:
-        return found, number
+        return property_set, number
     stream.padded(number)
     return None
 
@@ -233,5 +234,5 @@ def _value(stream: _Octets, kind: int) -> tuple[int, bytes]:
     count = stream.number(4)
     if count > VALUES:
         raise Unreadable(f"winmail.dat has more than {VALUES} values")
-    found = [stream.padded(stream.number(4)) for _ in range(count)]
-    return count, bytes(found[0]) if found else b""
+    values = [stream.padded(stream.number(4)) for _ in range(count)]
+    return count, bytes(values[0]) if values else b""

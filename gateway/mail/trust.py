@@ -50,18 +50,18 @@ class Check:
 
 def writer(value: str) -> str:
     """The authserv-id of an Authentication-Results field, in lower case; "" where it has none."""
-    named = NAME.match(value[:1_000])
-    return named[1].lower().split("/")[0] if named else ""
+    match = NAME.match(value[:1_000])
+    return match[1].lower().split("/")[0] if match else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
     """What our own mail server says of the sender of a mail, read once, before a transaction.
 
-    carried: the mail has a field of that name at all, whoever wrote it. passed: how From was
+    carried: the mail has a field of that name at all, of any writer. passed: how From was
     authenticated, as a phrase, if the field is our server's. refused: the domain in From for which
-    it says dmarc=fail; believed wherever the field stands, because who forges it harms himself
-    alone. topmost: no Received field stands above it. transported: the mail has a Received field.
+    it says dmarc=fail; believed wherever the field stands, because a forger harms only themselves
+    with it. topmost: no Received field stands above it. transported: the mail has a Received field.
     """
 
     carried: bool = False
@@ -81,8 +81,8 @@ class Statement:
 
 
 def statement(message: parse.Message, authserv_id: str) -> Statement:
-    """What the topmost field of our server's name says. A From that names two senders, or one that
-    cannot be read, is nobody's.
+    """What the topmost field of our server's name says. A From that names two senders, or a sender
+    that cannot be read, is nobody's.
     """
     field = _topmost(message, authserv_id) if authserv_id else None
     if field is None:
@@ -113,25 +113,26 @@ def _passed(checks: Sequence[Check], domain: str) -> str:
 
 def _refused(checks: Sequence[Check], senders: Sequence[str]) -> str:
     domains = dict.fromkeys(map(address.domain, senders))
-    refusals = (one for one in domains if any(_is_refusal(check, one) for check in checks))
+    refusals = (domain for domain in domains if any(_is_refusal(check, domain) for check in checks))
     return next(refusals, "")
 
 
 def read(value: str) -> tuple[Check, ...]:
     """The results of an Authentication-Results field; none where it cannot be read."""
     sections = _sections(value) if len(value) <= LONGEST else ()
-    return tuple(check for one in sections[1:] if (check := _check(one)) is not None)
+    return tuple(check for section in sections[1:] if (check := _check(section)) is not None)
 
 
 def _sections(value: str) -> tuple[str, ...]:
     """What stands between the semicolons, without comments and quotes; nothing where one of them
     does not end. What was quoted is one word, whatever it holds.
     """
-    made, depth, at = [""], 0, 0
+    sections = [""]
+    depth = at = 0
     while at < len(value):
         character = value[at]
         if plain := PLAIN.match(value, at):
-            made[-1] += plain[0] if not depth else ""
+            sections[-1] += plain[0] if not depth else ""
             at = plain.end()
             continue
         if character == "\\":
@@ -140,17 +141,17 @@ def _sections(value: str) -> tuple[str, ...]:
             depth += 1
         elif character == ")":
             depth -= 1
-            made[-1] += " "
+            sections[-1] += " "
         elif not depth and character == ";":
-            made.append("")
+            sections.append("")
         elif not depth and character == '"':
             end = _quote(value, at)
-            made[-1] += UNQUOTED.sub("_", value[at + 1 : end])
+            sections[-1] += UNQUOTED.sub("_", value[at + 1 : end])
             at = end
         if depth < 0:
             return ()
         at += 1
-    return tuple(made) if depth == 0 and at == len(value) else ()
+    return tuple(sections) if depth == 0 and at == len(value) else ()
 
 
 def _quote(value: str, start: int) -> int:
@@ -172,9 +173,9 @@ def _check(section: str) -> Check | None:
 
 
 def _topmost(message: parse.Message, authserv_id: str) -> tuple[int, str] | None:
-    wanted = authserv_id.lower()
+    server = authserv_id.lower()
     fields = message.authentication_results[:FIELDS]
-    return next((field for field in fields if writer(field[1]) == wanted), None)
+    return next((field for field in fields if writer(field[1]) == server), None)
 
 
 def _is_refusal(check: Check, domain: str) -> bool:

@@ -1,8 +1,8 @@
 """What came in the place of words or of an answer, and says nothing to us: encrypted mail, and what
 a mail server gives out instead of a message that it cannot deliver.
 
-Standards: RFC 8551 (S/MIME), RFC 3156 and RFC 4880 §6.2 (OpenPGP). Whoever carries a token of ours
-may have answered, so a person has to see it (itip.md §3).
+Standards: RFC 8551 (S/MIME), RFC 3156 and RFC 4880 §6.2 (OpenPGP). A mail with a token of ours may
+be an answer, so a person has to see it (itip.md §3).
 """
 
 import re
@@ -41,15 +41,17 @@ def is_substitute(message: parse.Message) -> bool:
     """Whether Exchange wrote this in the place of a message that it could not convert for IMAP. Its
     From names the product and no address.
     """
-    named = message.header("from").strip().strip('"').lower().startswith(EXCHANGE)
-    return (named or not message.from_addresses) and bool(FAILED_RETRIEVAL.search(message.subject))
+    by_exchange = message.header("from").strip().strip('"').lower().startswith(EXCHANGE)
+    return (by_exchange or not message.from_addresses) and bool(
+        FAILED_RETRIEVAL.search(message.subject)
+    )
 
 
 def never_travelled(message: parse.Message) -> bool:
-    """Whether somebody without an address wrote this, and nobody transported it: From names no
+    """Whether a sender without an address wrote this, and no server transported it: From names no
     mailbox, and there is neither Message-ID nor Received. A server made it up where it lies.
     """
-    named = message.header("from") and not message.from_addresses
-    return bool(named) and not any(
+    names_no_mailbox = message.header("from") and not message.from_addresses
+    return bool(names_no_mailbox) and not any(
         name in message.headers for name in ("message-id", "received", "return-path")
     )
