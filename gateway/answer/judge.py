@@ -157,10 +157,11 @@ def _meaning(reading: Reading, lookup: facts.Lookup, here: Installation) -> inte
         outcome = reading.outcome or Outcome.MALFORMED
         reason = reading.finding.reason
         return interpret.Meaning(outcome, reason, (), (facts.Rule(outcome.value, reason),))
-    if any(_counts(copy.outcome, copy.arrived, reading.arrived) for copy in lookup.copies):
-        reason = "the very same message had its effect before"
-        rule = facts.Rule("same_bytes", reason)
-        return interpret.Meaning(Outcome.DUPLICATE, reason, (), (rule,))
+    for copy in lookup.copies:
+        if _counts(copy.outcome, copy.arrived, reading.arrived):
+            reason = "the very same message had its effect before"
+            rule = facts.Rule("same_bytes", reason)
+            return interpret.Meaning(Outcome.DUPLICATE, reason, (), (rule,))
     context = interpret.Context(here.ours, here.policy, reading.arrived, here.secret, reading.named)
     return interpret.interpret(reading.message, reading.finding, reading.asked, lookup, context)
 

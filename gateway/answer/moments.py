@@ -117,10 +117,13 @@ def _midnights(clock: datetime) -> list[date]:
     first: the invitee's own zone counts, and nobody told us which that is (itip.md §5).
     """
     day = clock.date()
-    since = clock - datetime.combine(day, time())
-    same_day = [day] if since <= WEST else []
-    next_day = [day + DAY] if since >= DAY - EAST and day < date.max else []
-    return [*same_day, *next_day] if since < NOON else [*next_day, *same_day]
+    since_midnight = clock - datetime.combine(day, time())
+    days = list[date]()
+    if since_midnight <= WEST:
+        days.append(day)
+    if since_midnight >= DAY - EAST and day < date.max:
+        days.append(day + DAY)
+    return days if since_midnight < NOON else days[::-1]
 
 
 def _meant(edition: Edition, name: Moment) -> Moment:
@@ -132,8 +135,10 @@ def _meant(edition: Edition, name: Moment) -> Moment:
     day = name.astimezone(ZoneInfo(edition.timezone)).date()
     if name in _ruled_on(edition, day) and editions.takes_place(edition, name):
         return name  # of two on one day each has its own
-    on_day = (*_ruled_on(edition, day), *_excluded_on(edition, day))
-    return next((date for date in on_day if covering.named(edition, date) == name), name)
+    for moment in (*_ruled_on(edition, day), *_excluded_on(edition, day)):
+        if covering.named(edition, moment) == name:
+            return moment
+    return name
 
 
 def _is_real(edition: Edition, moment: Moment) -> bool:

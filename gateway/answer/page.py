@@ -53,7 +53,9 @@ def _conclusion(
         return reply.decide_words(row, said.comment, instance, about)
     conclusion = reply.decide_direct(row, said.reply, instance, said.sequence, about, said.comment)
     is_heard = conclusion.outcome in (Outcome.APPLIED, Outcome.UNCHANGED)
-    return replace(conclusion, proposal=wish) if said.start is not None and is_heard else conclusion
+    if said.start is None or not is_heard:
+        return conclusion
+    return replace(conclusion, proposal=wish)
 
 
 def _no_earlier(row: facts.Row, instance: Moment | None, now: datetime) -> datetime:

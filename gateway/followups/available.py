@@ -41,10 +41,12 @@ class WorkingWeek:
     def spans(self, after: datetime, before: datetime) -> Iterator[Span]:
         """In the order of time, each at least partly in the window."""
         zone = ZoneInfo(self.timezone)
-        day, last = after.astimezone(zone).date() - DAY, before.astimezone(zone).date()
+        day = after.astimezone(zone).date() - DAY
+        last = before.astimezone(zone).date()
         while day <= last:
-            if (hours := self.days[day.weekday()]) is not None:
-                begin, end = _at(day, hours[0], zone), _at(day, hours[1], zone)
+            hours = self.days[day.weekday()]
+            if hours is not None:
+                begin, end = (_at(day, minutes, zone) for minutes in hours)
                 if begin < end and begin < before and end > after:
                     yield begin, end
             day += DAY

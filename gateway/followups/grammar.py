@@ -125,7 +125,7 @@ def _of_part(name: str, value: str, frequency: str) -> Iterator[str]:
     values = value.split(",") if name.startswith("BY") else [value]
     if name not in VALUES:
         yield f"{name} is not understood"
-    elif not all(re.fullmatch(VALUES[name], each) for each in values):
+    elif not all(re.fullmatch(VALUES[name], part) for part in values):
         yield f"{name}={value} is not understood"
     elif name in ("INTERVAL", "COUNT") and int(value) > LARGEST:
         yield f"{name} is above {LARGEST}"

@@ -154,10 +154,11 @@ def _of_clock(text: object) -> int | None:
     if not isinstance(text, str) or len(text) != 5 or text[2] != ":" or not text.isascii():
         return None
     hour, minute = text[:2], text[3:]
-    if not (hour.isdigit() and minute.isdigit()) or int(minute) > 59:
+    if not hour.isdigit() or not minute.isdigit():
         return None
     minutes = int(hour) * 60 + int(minute)
-    return minutes if minutes <= DAY_MINUTES else None
+    is_time = int(minute) <= 59 and minutes <= DAY_MINUTES
+    return minutes if is_time else None
 
 
 def _clock(minutes: int) -> str:

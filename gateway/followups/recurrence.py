@@ -230,10 +230,15 @@ def occurrences(
 
 def _occurrence(edition: Edition, original: Moment, own: DateChange | None) -> Occurrence | None:
     """A date by its own times; None where it is cancelled."""
-    if own is not None and own.cancelled:
-        return None
-    start = own.start if own is not None and own.start is not None else original
-    end = own.end if own is not None and own.end is not None else _shifted(edition, start)
+    start, end = original, None
+    if own is not None:
+        if own.cancelled:
+            return None
+        if own.start is not None:
+            start = own.start
+        end = own.end
+    if end is None:
+        end = _shifted(edition, start)
     return Occurrence(original, start, end if end is not None else start)
 
 
@@ -347,7 +352,8 @@ def _last(edition: Edition, parts: dict[str, str]) -> datetime | None:
     assert edition.start is not None
     ends = [_until(edition, parts.get("UNTIL", ""))]
     if "COUNT" in parts:
-        ends.append(_counted(_pattern(parts), _local(edition, edition.start), int(parts["COUNT"])))
+        start = _local(edition, edition.start)
+        ends.append(_counted(_pattern(parts), start, int(parts["COUNT"])))
     return min((end for end in ends if end is not None), default=None)
 
 

@@ -102,11 +102,12 @@ def same(before: Edition, after: Edition) -> bool:
     old, new = parts(before.recurrence.rrule), parts(after.recurrence.rrule)
     if old == new or not old or not new:
         return old == new
-    had_end, has_end = ({*ENDS} & rule.keys() != set() for rule in (old, new))
-    if had_end != has_end or _pattern(before) != _pattern(after):
+    if _ends(old) != _ends(new) or _pattern(before) != _pattern(after):
         return False
-    last = last_ruled(before) if has_end else None
-    return not has_end or (last is not None and last == last_ruled(after))
+    if not _ends(new):
+        return True
+    last = last_ruled(before)
+    return last is not None and last == last_ruled(after)
 
 
 def _pattern(edition: Edition) -> dict[str, frozenset[str]]:

@@ -1,8 +1,8 @@
 """Blanks: what all who are told the same have in common is written once, with marks where each has
-something of his own.
+something of their own.
 
 To fill in a blank costs far less than to write the letter. What comes of it is what would have been
-written for him alone, byte for byte (RFC 5545 §3.1 folding included): the blank is a letter to
+written for them alone, byte for byte (RFC 5545 §3.1 folding included): the blank is a letter to
 nobody, and goes through the same writers.
 """
 
@@ -30,7 +30,7 @@ Values = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class _Guest:
-    """The line of somebody else, which is left out of his own letter."""
+    """The line of another guest, which is left out of their own letter."""
 
     address: str
     line: bytes | str

@@ -89,9 +89,9 @@ def common_name(name: str) -> str:
     Comma, semicolon, colon and quotes break aerc and sabre; a caret would be read as RFC 6868
     escaping.
     """
-    clean = " ".join(
-        texts.CONTROLS.sub(" ", name).translate(str.maketrans("\n\t\u2019\u02bc", "  ''")).split()
-    )
+    printable = texts.CONTROLS.sub(" ", name)
+    plain = printable.translate(str.maketrans("\n\t\u2019\u02bc", "  ''"))
+    clean = " ".join(plain.split())
     parts = [part.strip() for part in clean.split(",")]
     if len(parts) == 2 and all(parts) and not SUFFIX.fullmatch(parts[1]):
         clean = f"{parts[1]} {parts[0]}"
@@ -102,7 +102,7 @@ def mailto(address: str) -> str:
     """An address as a `mailto:` URI: the domain in ASCII (RFC 6068 §2), the rest percent-encoded
     where a URI needs it.
 
-    Raises `InputError` for what is no address at all.
+    Raises `InputError` for a text that is not an address at all.
     """
     local, _, domain = address.rpartition("@")
     if not local or not domain or re.search(r"[\s<>]", domain) or texts.CONTROLS.search(address):

@@ -6,7 +6,7 @@ component UID, RECURRENCE-ID, SEQUENCE, DTSTAMP, times, people and comments. Zon
 never evaluated, so one sender's "Customized Time Zone" cannot change another's: only the offsets
 that they name are kept, as a hint.
 
-On failure: `errors.Unreadable` with the reason, for what is no calendar object or exceeds the
+On failure: `errors.Unreadable` with the reason, for what is not a calendar object or exceeds the
 bounds of itip.md §7. A property that cannot be read counts as missing; what that means is decided
 in `answer.reply`. Limits: 200 components, 1 000 attendees, texts of 10 000 characters; work is
 linear in the bytes.
@@ -306,10 +306,12 @@ class _Reader:
             return
         sign, hours, minutes, seconds = match.groups()
         size = timedelta(hours=int(hours), minutes=int(minutes), seconds=int(seconds or 0))
+        offset = size if sign == "+" else -size
         offsets = self.offsets.get(self.tzid, ())
-        if size < timedelta(days=1) and len(offsets) < 20:
-            offset = size if sign == "+" else -size
-            self.offsets[self.tzid] = tuple(dict.fromkeys([*offsets, offset]))
+        if size >= timedelta(days=1) or len(offsets) >= 20:
+            return
+        if offset not in offsets:
+            self.offsets[self.tzid] = (*offsets, offset)
 
     def _finish_component(self) -> None:
         if self.draft is not None:

@@ -114,7 +114,8 @@ def message_set(uids: Iterable[int]) -> str:
             runs[-1][1] = uid
         else:
             runs.append([uid, uid])
-    return ",".join(str(first) if first == last else f"{first}:{last}" for first, last in runs)
+    texts = (str(first) if first == last else f"{first}:{last}" for first, last in runs)
+    return ",".join(texts)
 
 
 def numbers(lines: Lines) -> list[int]:

@@ -153,7 +153,8 @@ def _normal(address: str) -> str:
     if text[:7].lower() == "mailto:":
         text = unquote(text[7:].split("?")[0]).strip().strip("<>").strip()
     local, at, domain = text.rpartition("@")
-    if not at or not local or not domain or len(text) > LONGEST or UNFIT.search(text):
+    is_whole = at and local and domain
+    if not is_whole or len(text) > LONGEST or UNFIT.search(text):
         return ""
     return f"{local.lower()}@{_ascii(domain.lower().rstrip('.'))}"
 

@@ -36,8 +36,8 @@ ENDLESS = re.compile(r"&#(?:x[0-9a-f]{30,}|[0-9]{30,});?", re.IGNORECASE)
 
 
 def text(markup: str) -> str:
-    """The text of an HTML document, one line per block.
-    Quotations become lines that start with ">" (for `quoting`).
+    """The text of an HTML document, one line per block. Quotations become lines that start with ">"
+    (for `quoting`).
     """
     reader = _Reader(markup[:LONGEST])
     while 0 <= reader.at < len(reader.markup):

@@ -306,20 +306,41 @@ def _without_small_print(lines: Sequence[str]) -> list[str]:
     lines_left = list[str]()
     for _, run in itertools.groupby(lines, key=lambda line: not line.strip()):
         paragraph = list(run)
-        begins = [at for at, line in enumerate(paragraph) if at == 0 or SMALL_PRINT.match(line)]
-        end = next((at for at in begins if _is_small_print(paragraph[at:])), len(paragraph))
-        lines_left += [line for line in paragraph[:end] if not _is_small_print([line])]
+        above = paragraph[: _small_print_of(paragraph)]
+        lines_left += [line for line in above if not _is_small_print([line])]
     return lines_left
 
 
+def _small_print_of(paragraph: Sequence[str]) -> int:
+    """Where small print begins in a paragraph; its end where there is none."""
+    for at, line in enumerate(paragraph):
+        may_begin = at == 0 or SMALL_PRINT.match(line)
+        if may_begin and _is_small_print(paragraph[at:]):
+            return at
+    return len(paragraph)
+
+
 def _is_small_print(lines: Sequence[str]) -> bool:
-    text, longest = " ".join(lines), max(map(len, lines))
-    shortest = min(map(len, lines[int(len(lines[0]) < WRAPPED[0]) : -1]), default=WRAPPED[0])
-    if len(lines) > 1 and (longest > WRAPPED[1] or shortest < WRAPPED[0]):
+    if len(lines) > 1 and not _is_wrapped(lines):
         return False  # lines that are sentences of their own
-    if not (MAIL_WORD.search(text) and SECRECY.search(text)):
+    text = " ".join(lines)
+    if not MAIL_WORD.search(text) or not SECRECY.search(text):
         return False
-    return len(text) >= SMALL_PRINT_LENGTH or (len(lines) == 1 and HEADING.match(text) is not None)
+    if len(text) >= SMALL_PRINT_LENGTH:
+        return True
+    return len(lines) == 1 and HEADING.match(text) is not None
+
+
+def _is_wrapped(lines: Sequence[str]) -> bool:
+    """Whether the lines are as long as those of one text that was wrapped. The last may be short,
+    and the first where it is a heading.
+    """
+    least, most = WRAPPED
+    has_heading = len(lines[0]) < least
+    between = lines[1:-1] if has_heading else lines[:-1]
+    is_short = any(len(line) < least for line in between)
+    is_long = any(len(line) > most for line in lines)
+    return not is_short and not is_long
 
 
 def _says_anything(words: str) -> bool:

@@ -107,11 +107,14 @@ def _same_words(refusal: Refusal) -> str:
     ids.
     """
     said = refusal.said
-    local = refusal.recipient.rpartition("@")[0].lower()
+    local, _, _ = refusal.recipient.rpartition("@")
     plain = re.sub(r"<[^>]*>|https?:\S+", " ", said.text[:LONGEST])
-    words = [word.strip(".,;:!?()[]\"'") for word in plain.split()]
-    fixed = [word.lower() for word in words if not _varies(word)]
-    return " ".join([str(said.code), said.enhanced, *(word for word in fixed if word != local)])
+    same = [str(said.code), said.enhanced]
+    for text in plain.split():
+        word = text.strip(".,;:!?()[]\"'")
+        if not _varies(word) and word.lower() != local.lower():
+            same.append(word.lower())
+    return " ".join(same)
 
 
 def blamed(

@@ -220,12 +220,14 @@ def _stranger_to(row: Guest | None) -> str:
 
 def _bodies(teller: wording.Teller, *, has_page: bool) -> tuple[str, str]:
     """The letter as plain text and as HTML with its style inlined."""
-    letter, words = teller.letter, teller.words
+    language = teller.words.language
     values = _told(teller) | _shown(teller)
-    values["page"] = PAGE if has_page and letter.method is Method.REQUEST else ""
-    text = _engine(words.language, html=False).get_template("letter.txt.j2").render(values)
-    html = _engine(words.language, html=True).get_template("letter.html.j2").render(values)
-    return text, INLINER.inline(html)
+    asks = teller.letter.method is Method.REQUEST
+    values["page"] = PAGE if has_page and asks else ""
+    plain = _engine(language, html=False).get_template("letter.txt.j2")
+    styled = _engine(language, html=True).get_template("letter.html.j2")
+    text = plain.render(values)
+    return text, INLINER.inline(styled.render(values))
 
 
 def _told(teller: wording.Teller) -> dict[str, object]:

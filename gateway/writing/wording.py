@@ -269,9 +269,11 @@ class Teller:
 
     def occasion(self) -> list[Fact]:
         """When and where."""
-        shown, instance, _ = ics.facts(self.letter), self.letter.instance, self.words.gettext
+        _ = self.words.gettext
+        shown, instance = ics.facts(self.letter), self.letter.instance
+        when = self.when(_begun(shown, instance), instance)
         facts = [
-            Fact(self._when_label(shown), self.when(_begun(shown, instance), instance)),
+            Fact(self._when_label(shown), when),
             Fact(_("You proposed"), self._proposed(shown)),
             Fact(_("Please answer by"), self._answer_by(shown)),
         ]
