@@ -517,8 +517,12 @@ DELIVERY = ("conflict", "suspended", "delivery", "delivery_reason")
 def participant(view: Participant) -> Json:
     """In the `load` dialect, with what is read-only."""
     zone = view.zone
-    shape = {view.invitee: view.key, **_plain(view, ROW), "original_start": moment(view.date, zone)}
-    shape |= _plain(view, OF_ROW) | _plain(view, ANSWER) | {"status": view.code.word}
+    shape: Json = {view.invitee: view.key}
+    shape |= _plain(view, ROW)
+    shape["original_start"] = moment(view.date, zone)
+    shape |= _plain(view, OF_ROW)
+    shape |= _plain(view, ANSWER)
+    shape["status"] = view.code.word
     shape |= _plain(view, DELIVERY)
     shape |= _times(view, ("replied_at", "delivery_at", "asked_at", "seen_at"), zone)
     shape["proposal"] = proposal(view.proposal, zone)

@@ -51,7 +51,7 @@ class Effects:
 
     number: int
     # Its number in the inbox.
-    told: Sequence[facts.Told]
+    consequences: Sequence[facts.Consequence]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +60,11 @@ class _Applied:
 
     message: int
     row: facts.Row
-    told: facts.Told
+    consequence: facts.Consequence
 
     @property
     def conclusion(self) -> facts.Conclusion:
-        return self.told.answer.conclusion
+        return self.consequence.answer.conclusion
 
     @property
     def is_heard(self) -> bool:
@@ -75,17 +75,19 @@ class _Applied:
     @property
     def comes_or_goes(self) -> bool:
         """Whether the answer changes that they come, or may."""
-        if self.told.standing is None:
+        if self.consequence.standing is None:
             return False
         instance, row = self.conclusion.instance, self.row
         before = row.standing
         if instance is not plan.SERIES:
             before = row.date_standings.get(instance, before)
-        codes = (status.code(row.role, standing) for standing in (before, self.told.standing))
+        codes = (
+            status.code(row.role, standing) for standing in (before, self.consequence.standing)
+        )
         return len({code in conflicts.BLOCK_NOBODY for code in codes}) > 1
 
 
-def reaches_further(consequences: Sequence[facts.Told]) -> bool:
+def reaches_further(consequences: Sequence[facts.Consequence]) -> bool:
     """Whether a message may change more than the rows that it is about: a report may be about the
     whole account, and a delegate may be another participant.
     """
@@ -113,13 +115,15 @@ def carry_out(
     _look_again(connection, applied, now)
     entries = list[journal.Entry]()
     for message in messages:
-        alone = any(_writes_more(consequence.answer.conclusion) for consequence in message.told)
+        alone = any(
+            _writes_more(consequence.answer.conclusion) for consequence in message.consequences
+        )
         if alone:
             journal.write(connection, entries, now)
             entries = []
         for answer in _applied(message):
             entries += _besides(connection, answer, now)
-        entries += [_entry(consequence, message.number) for consequence in message.told]
+        entries += [_entry(consequence, message.number) for consequence in message.consequences]
         if alone:
             journal.write(connection, entries, now)
             entries = []
@@ -136,7 +140,9 @@ def _follow(
 ) -> None:
     """What waits for a person because of these answers, or does not any more."""
     answers = [
-        (message.number, consequence.answer) for message in messages for consequence in message.told
+        (message.number, consequence.answer)
+        for message in messages
+        for consequence in message.consequences
     ]
     deciding.wrote(connection, answers, now)
     keys = {answer.follow_up for _, answer in answers if answer.follow_up}
@@ -145,15 +151,17 @@ def _follow(
 
 
 def _applied(message: Effects) -> Iterator[_Applied]:
-    for consequence in message.told:
+    for consequence in message.consequences:
         if consequence.answer.row is not None and consequence.participant is not None:
             yield _Applied(message.number, consequence.answer.row, consequence)
 
 
 def _of_the_gone(messages: Sequence[Effects]) -> set[int]:
     """The rows that are not there any more, and to which somebody answers."""
-    told = itertools.chain.from_iterable(message.told for message in messages)
-    answers = [consequence.answer for consequence in told if consequence.participant is None]
+    consequences = itertools.chain.from_iterable(message.consequences for message in messages)
+    answers = [
+        consequence.answer for consequence in consequences if consequence.participant is None
+    ]
     return {
         answer.row.participant
         for answer in answers
@@ -173,15 +181,15 @@ def _writes_more(conclusion: facts.Conclusion) -> bool:
 
 def _write_standings(connection: Connection, applied: Sequence[_Applied]) -> None:
     changed = {
-        (answer.row.participant, answer.conclusion.instance): answer.told.standing
+        (answer.row.participant, answer.conclusion.instance): answer.consequence.standing
         for answer in applied
-        if answer.told.standing is not None
+        if answer.consequence.standing is not None
     }
     followups.write_standings(connection, changed)
     codes = {
-        answer.row.participant: answer.told.code
+        answer.row.participant: answer.consequence.code
         for answer in applied
-        if answer.told.standing is not None and answer.conclusion.instance is plan.SERIES
+        if answer.consequence.standing is not None and answer.conclusion.instance is plan.SERIES
     }
     known_codes = {number: int(code) for number, code in codes.items() if code is not None}
     followups.write_codes(connection, known_codes)
@@ -194,7 +202,7 @@ def _hear(connection: Connection, applied: Sequence[_Applied]) -> None:
     heard, closed = set[int](), set[int]()
     for answer in applied:
         number, conclusion = answer.row.participant, answer.conclusion
-        if answer.told.standing is not None or conclusion.ask_again:
+        if answer.consequence.standing is not None or conclusion.ask_again:
             heard.add(number)
         elif conclusion.outcome is Outcome.CLOSED and conclusion.instance is plan.SERIES:
             heard.discard(number)
@@ -235,7 +243,7 @@ def _besides(connection: Connection, answer: _Applied, now: datetime) -> list[jo
     return _repeat(connection, answer, now) if conclusion.ask_again else []
 
 
-def _entry(consequence: facts.Told, message: int) -> journal.Entry:
+def _entry(consequence: facts.Consequence, message: int) -> journal.Entry:
     answer, conclusion = consequence.answer, consequence.answer.conclusion
     row, effect = answer.row, conclusion.effect
     return journal.Entry(
@@ -256,9 +264,9 @@ def _bring(
     connection: Connection, message: Effects, settings: configuration.Settings, now: datetime
 ) -> None:
     for answer in _applied(message):
-        proposals.keep(connection, answer.told.answer, message.number, now)
-        joining.delegate(connection, answer.told.answer, message.number, now)
-    answers = [consequence.answer for consequence in message.told]
+        proposals.keep(connection, answer.consequence.answer, message.number, now)
+        joining.delegate(connection, answer.consequence.answer, message.number, now)
+    answers = [consequence.answer for consequence in message.consequences]
     forwarding.forward(connection, answers, message.number, settings, now)
 
 

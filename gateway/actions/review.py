@@ -87,8 +87,8 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What a verb made of a message. `done`: it waits no longer. `told`: its answers as they were
-    carried out.
+    """What a verb made of a message. `done`: it waits no longer. `consequences`: its answers as
+    they were carried out.
 
     `repeated`: somebody had done the same before, and nothing changed now.
     """
@@ -98,7 +98,7 @@ class Settled:
     after: Outcome
     reason: str
     done: bool
-    told: tuple[facts.Told, ...] = ()
+    consequences: tuple[facts.Consequence, ...] = ()
     rules: tuple[facts.Rule, ...] = ()
     repeated: bool = False
 

@@ -106,7 +106,7 @@ def settled(outcome: Settled) -> Row:
                 "before": consequence.before,
                 "after": consequence.after,
             }
-            for consequence in outcome.told
+            for consequence in outcome.consequences
             if consequence.participant is not None
         ],
     }

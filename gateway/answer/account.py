@@ -120,9 +120,9 @@ def _keys(keys: facts.Keys, lookup: facts.Lookup) -> Iterable[facts.Rule]:
     by_letter = [row for row in lookup.rows if row.message_ids]
     if by_letter or not by_token:
         yield facts.Rule("message_id_key", _message_id_key(keys, by_letter))
-    others = [row for row in lookup.rows if row not in by_token and row not in by_letter]
-    if others:
-        yield facts.Rule("address_key", f"an address in it is known as {_rows(others)}")
+    by_address = [row for row in lookup.rows if row not in by_token and row not in by_letter]
+    if by_address:
+        yield facts.Rule("address_key", f"an address in it is known as {_rows(by_address)}")
 
 
 def _token_key(keys: facts.Keys, rows: Sequence[facts.Row]) -> str:

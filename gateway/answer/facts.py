@@ -1,4 +1,4 @@
-"""What the inbound decisions are told by the store, and what they hand back to it: values only, no
+"""What the inbound decisions get from the store, and what they hand back to it: values only, no
 behaviour.
 
 keys        what a message offers to find its row by; the store looks them up in one go
@@ -248,7 +248,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Consequence:
     """An answer and what it does. `participant`: the row's key; `before`, `after`: status words of
     the row or the date.
 

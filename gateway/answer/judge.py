@@ -63,7 +63,7 @@ class Judgement:
 
     outcome: Outcome
     reason: str
-    told: tuple[facts.Told, ...] = ()
+    consequences: tuple[facts.Consequence, ...] = ()
     rules: tuple[facts.Rule, ...] = ()
     invite: str = ""
     # The address of a party crasher whom policy lets in: they join, then it is judged again.
@@ -72,7 +72,7 @@ class Judgement:
 
     @property
     def answers(self) -> tuple[facts.Answer, ...]:
-        return tuple(consequence.answer for consequence in self.told)
+        return tuple(consequence.answer for consequence in self.consequences)
 
     @property
     def rows(self) -> tuple[facts.Row, ...]:
@@ -82,7 +82,7 @@ class Judgement:
     @property
     def chief(self) -> facts.Answer | None:
         """The answer that names the message."""
-        return interpret.chief(self.answers) if self.told else None
+        return interpret.chief(self.answers) if self.consequences else None
 
 
 def read(raw: bytes, arrived: datetime, here: Installation) -> Reading:
@@ -116,15 +116,17 @@ def judge(reading: Reading, lookup: facts.Lookup, here: Installation) -> Judgeme
     lookup = replace(lookup, rows=rows, statement=reading.statement)
     meaning = _meaning(reading, lookup, here)
     answers = tuple(_unless_repeated(answer, reading, lookup) for answer in meaning.answers)
-    told = reply.foretell(answers)
+    consequences = reply.foretell(answers)
     rules = meaning.rules
     if answers == meaning.answers:
         anothers = _is_anothers(reading, meaning, here)
-        return Judgement(meaning.outcome, meaning.reason, told, rules, meaning.invite, anothers)
+        return Judgement(
+            meaning.outcome, meaning.reason, consequences, rules, meaning.invite, anothers
+        )
     conclusion = interpret.chief(answers).conclusion
     if conclusion.outcome is Outcome.DUPLICATE:
         rules = conclusion.rules
-    return Judgement(conclusion.outcome, conclusion.reason, told, rules, meaning.invite)
+    return Judgement(conclusion.outcome, conclusion.reason, consequences, rules, meaning.invite)
 
 
 def after_joining(before: Judgement, after: Judgement) -> Judgement:

@@ -43,14 +43,14 @@ PARTSTATS = {
 }
 
 
-def foretell(answers: Iterable[facts.Answer]) -> tuple[facts.Told, ...]:
+def foretell(answers: Iterable[facts.Answer]) -> tuple[facts.Consequence, ...]:
     """What the answers of a message do, in their order: each to what the answers before it left."""
     standings = dict[int, dict[Moment | None, Standing]]()
-    consequences = list[facts.Told]()
+    consequences = list[facts.Consequence]()
     for answer in answers:
         row = answer.row
         if row is None or row.key is None:
-            consequences.append(facts.Told(answer))
+            consequences.append(facts.Consequence(answer))
             continue
         standings_of_row = standings.setdefault(row.participant, {None: row.standing})
         for date, standing in row.date_standings.items():
@@ -61,7 +61,7 @@ def foretell(answers: Iterable[facts.Answer]) -> tuple[facts.Told, ...]:
 
 def _foretold(
     answer: facts.Answer, row: facts.Row, key: str, standings: dict[Moment | None, Standing]
-) -> facts.Told:
+) -> facts.Consequence:
     """One answer, after which `standings` is what the row has."""
     instance, effect = answer.conclusion.instance, answer.conclusion.effect
     before = standings.get(instance) or standing_of(row, instance)
@@ -74,7 +74,7 @@ def _foretold(
         code_after = status.code(row.role, after)
     standings[instance] = after
     changed = after if after != before else None
-    return facts.Told(answer, key, code_before.word, code_after.word, changed, code_after)
+    return facts.Consequence(answer, key, code_before.word, code_after.word, changed, code_after)
 
 
 def standing_of(row: facts.Row, instance: Moment | None) -> Standing:

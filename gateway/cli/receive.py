@@ -16,7 +16,7 @@ from gateway.errors import GatewayError
 
 if TYPE_CHECKING:
     from gateway.actions.review import Desk
-    from gateway.answer.facts import Told
+    from gateway.answer.facts import Consequence
     from gateway.inbound.process import Processor, Result
 
 Files = Annotated[
@@ -120,7 +120,7 @@ def _kept(desk: Desk, number: int) -> tuple[dict[str, Any], Result]:
 
     recorded, now = review.show(desk, number).kept, review.foretell(desk, number)
     if now is not None:
-        result = process.Result(now.after, now.reason, now.told, now.rules)
+        result = process.Result(now.after, now.reason, now.consequences, now.rules)
     else:
         result = process.Result(
             recorded.outcome,
@@ -142,7 +142,7 @@ def _show(row: dict[str, Any], result: Result, as_json: bool) -> None:
     output.line(f"{row['file']}: {row['outcome']}: {row['reason']}")
     for at, rule in enumerate(result.rules, 1):
         output.line(f"  {at}. {rule.name}: {rule.text}")
-    for answered in result.told:
+    for answered in result.consequences:
         answer = answered.answer
         conclusion = answer.conclusion
         whom = answered.participant or answer.address or "nobody known"
@@ -156,14 +156,14 @@ def _show(row: dict[str, Any], result: Result, as_json: bool) -> None:
         )
 
 
-def _instance(answered: Told) -> str:
+def _instance(answered: Consequence) -> str:
     from gateway.store import codec
 
     return codec.moment(answered.answer.date)
 
 
 def _row(file: str, result: Result) -> dict[str, Any]:
-    lines = [_answer(answered) for answered in result.told]
+    lines = [_answer(answered) for answered in result.consequences]
     outcome = result.outcome.value if result.outcome else None
     first = min(
         lines,
@@ -176,7 +176,7 @@ def _row(file: str, result: Result) -> dict[str, Any]:
     return row | ({"answers": lines} if len(lines) > 1 else {})
 
 
-def _answer(answered: Told | None) -> dict[str, Any]:
+def _answer(answered: Consequence | None) -> dict[str, Any]:
     from gateway.store import codec
 
     if answered is None:

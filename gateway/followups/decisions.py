@@ -194,7 +194,8 @@ class Difference:
 def difference(waiting: Iterable[Decision], standing: Iterable[Cause]) -> Difference:
     """Compare what is open with the causes that stand."""
     causes = {(cause.kind, cause.about): cause for cause in standing}
-    ended, moved = list[Decision](), list[tuple[Decision, str]]()
+    ended = list[Decision]()
+    moved = list[tuple[Decision, str]]()
     for decision in waiting:
         cause = causes.pop((decision.kind, decision.cause.about), None)
         if cause is None:

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from gateway.errors import InputError
 from gateway.followups import covering, grammar, recurrence
-from gateway.model import Edition
+from gateway.model import Edition, Moment
 
 PREFIX = "Outlook cannot show this series as it is: "
 APART = "no series of Outlook can hold these dates: each of them is an invitation by itself"
@@ -82,10 +82,17 @@ def _neighbours(edition: Edition) -> Iterator[str]:
     length = edition.end - edition.start if edition.end is not None else timedelta()
     if any(later - earlier < length for earlier, later in pairwise(names)):
         yield "a date lasts longer than until the next one"
-    days = [recurrence.day_of(edition, recurrence.start_of(edition, name)) for name in names]
-    moved = {change.original for change in edition.dates if change.start is not None} - cancelled
+    yield from _past_neighbours(edition, names)
+
+
+def _past_neighbours(edition: Edition, names: Sequence[Moment]) -> Iterator[str]:
+    """Dates that were moved onto or past one of these."""
+    moved = {change.original for change in edition.dates if change.start is not None}
+    starts = [recurrence.start_of(edition, name) for name in names]
+    days = [recurrence.day_of(edition, start) for start in starts]
     for at, name in enumerate(names):
-        if name in moved and not _rises(days[max(0, at - 1) : at + 2]):
+        neighbours = days[max(0, at - 1) : at + 2]
+        if name in moved and not _rises(neighbours):
             day = recurrence.day_of(edition, name)
             yield f"the date of {day} was moved onto or past its neighbour"
 

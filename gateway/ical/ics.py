@@ -486,15 +486,14 @@ def _vtimezone(name: str, first: int, last: int) -> bytes:
 
 
 def _years(shown: Edition, instance: Moment | None) -> tuple[int, int]:
-    """First and last year that the object speaks of;
-    an endless or counted series is followed to the horizon.
+    """First and last year that the object speaks of; an endless or counted series is followed to
+    the horizon.
     """
     when = span(shown, instance)
-    moments: list[Moment] = [when.start, when.end or when.start, shown.recurrence_id or when.start]
+    times: list[Moment | None] = [when.start, when.end, shown.recurrence_id]
     for change in shown.dates:
-        moments += [
-            moment for moment in (change.original, change.start, change.end) if moment is not None
-        ]
+        times += [change.original, change.start, change.end]
+    moments = [moment for moment in times if moment is not None]
     series = shown.recurrence if instance is None else None
     if series is not None:
         moments += [*series.exdates, *series.rdates]

@@ -160,8 +160,9 @@ class Fetcher:
             items = await session.fetch(uids, MEASURES)
             missing = [uid for uid in uids if items.get(uid, UNTOLD).size is None]
             present = await session.still_there(missing) if missing else set[int]()
-            for uid in sorted(present) if len(uids) > 1 else ():
-                items |= await session.fetch([uid], MEASURES)
+            if len(uids) > 1:
+                for uid in sorted(present):
+                    items |= await session.fetch([uid], MEASURES)
             described = {uid for uid in uids if items.get(uid, UNTOLD).size is not None}
             self._expect_some(described, present)
         return {uid: items.get(uid, UNTOLD) for uid in uids if uid in described | present}
@@ -182,10 +183,12 @@ class Fetcher:
             headers = await self._alone(session, withheld, _Part.HEADER)
             self._expect_some({*bodies, *headers}, present)
         messages = list[Fetched]()
-        for uid in [uid for uid in uids if uid in bodies or uid in present]:
-            some = _Part.HEADER if uid in withheld else part
+        for uid in uids:
+            if uid not in bodies and uid not in present:
+                continue
+            fetched_part = _Part.HEADER if uid in withheld else part
             raw = bodies.get(uid, headers.get(uid, b""))
-            message = self._fetched(session, uid, items[uid], some, raw)
+            message = self._fetched(session, uid, items[uid], fetched_part, raw)
             unmeasured = items[uid].size is None and not self._failures(uid)
             messages.append(replace(message, withheld=uid in withheld or unmeasured))
         self._withheld |= {message.uid for message in messages if message.withheld}
@@ -202,20 +205,23 @@ class Fetcher:
         not come among others, or came short, is asked for once more, alone.
         """
         answer = await session.fetch(uids, part.value)
-        first = {uid: body for uid in uids if (body := answer.get(uid, UNTOLD).body) is not None}
-        missing = [uid for uid in uids if uid not in first]
+        bodies = dict[int, bytes]()
+        for uid in uids:
+            body = answer.get(uid, UNTOLD).body
+            if body is not None:
+                bodies[uid] = body
+        missing = [uid for uid in uids if uid not in bodies]
         present = await session.still_there(missing) if missing else set[int]()
+        left_out = present if len(uids) > 1 else set[int]()
         if part is _Part.HEADER:
-            bodies = first | await self._alone(session, present if len(uids) > 1 else (), part)
+            bodies |= await self._alone(session, left_out, part)
             return bodies, present - bodies.keys()
-        short = {uid for uid in first if self._is_short(first[uid], items[uid])}
-        again = await self._alone(session, short | (present if len(uids) > 1 else set()), part)
-        whole = {
-            uid: body
-            for uid, body in again.items()
-            if self._is_whole(first.get(uid), body, items[uid])
-        }
-        bodies = {uid: body for uid, body in first.items() if uid not in short} | whole
+        short = {uid for uid in bodies if self._is_short(bodies[uid], items[uid])}
+        again = await self._alone(session, short | left_out, part)
+        cut = {uid: bodies.pop(uid) for uid in short}
+        for uid, body in again.items():
+            if self._is_whole(cut.get(uid), body, items[uid]):
+                bodies[uid] = body
         return bodies, (present | short) - bodies.keys()
 
     async def _alone(

@@ -57,13 +57,13 @@ class Handed:
 
 @dataclass
 class Listener:
-    """Takes what our mail server delivers, for as long as it runs. `told` is set after every
+    """Takes what our mail server delivers, for as long as it runs. `committed` is set after every
     commit, `ready` once connections are taken.
     """
 
     store: Store
     settings: Settings
-    told: asyncio.Event
+    committed: asyncio.Event
     ready: asyncio.Event
     sessions: set["_Dialogue"] = field(default_factory=set)
     _waiting: asyncio.Queue[Handed] = field(default_factory=asyncio.Queue)
@@ -159,7 +159,7 @@ class Listener:
             else:
                 log.error("lmtp.failed", messages=len(copies), exc_info=error)
             return False
-        self.told.set()
+        self.committed.set()
         now = datetime.now(UTC)
         for copy, result in zip(copies, results, strict=True):
             log.info("message", **result.line(copy, now))

@@ -109,7 +109,7 @@ class Result:
 
     outcome: Outcome | None
     reason: str
-    told: tuple[facts.Told, ...] = ()
+    consequences: tuple[facts.Consequence, ...] = ()
     rules: tuple[facts.Rule, ...] = ()
     sighting: probe.Sighting | None = None
     anothers: bool = False
@@ -122,7 +122,7 @@ class Result:
         """
         place = received.place
         waited = now - received.arrived
-        first = self.told[0] if self.told else None
+        first = self.consequences[0] if self.consequences else None
         values: dict[str, object] = {
             "account": _account(received),
             "uid": place.uid if place is not None else None,
@@ -132,8 +132,8 @@ class Result:
             "reason": self.reason,
             "waited_seconds": round(waited.total_seconds(), 3),
         }
-        if len(self.told) > 1:
-            values["answers"] = len(self.told)
+        if len(self.consequences) > 1:
+            values["answers"] = len(self.consequences)
         if first is not None:
             values |= {
                 "follow_up": first.answer.follow_up,
@@ -240,7 +240,7 @@ class Processor:
                 trial.rollback()
         judgement = judged.judgement
         rules = judge.account_of(reading, judged.lookup, judgement, self._here.policy)
-        return Result(judgement.outcome, judgement.reason, judgement.told, rules)
+        return Result(judgement.outcome, judgement.reason, judgement.consequences, rules)
 
     def again(self, connection: Connection, kept: Kept, named: int | None = None) -> review.Ruling:
         """What the rules of today make of a message that waits, as of the moment when it arrived
@@ -355,7 +355,7 @@ class Processor:
             if not touched.isdisjoint(row.participant for row in lookup.rows):
                 break
             judgement = judge.judge(message.reading, lookup, self._here)
-            alone = bool(judgement.invite) or answers.reaches_further(judgement.told)
+            alone = bool(judgement.invite) or answers.reaches_further(judgement.consequences)
             if alone and judged:
                 break
             if judgement.invite:
@@ -378,7 +378,7 @@ class Processor:
         records = [self._written(judged_message) for judged_message in judged]
         numbers = inbox.record_all(connection, records, now, recorded)
         effects = [
-            answers.Effects(number, judged_message.judgement.told)
+            answers.Effects(number, judged_message.judgement.consequences)
             for number, judged_message in zip(numbers, judged, strict=True)
         ]
         answers.carry_out(connection, effects, self._settings, now)
@@ -529,7 +529,7 @@ def _result(judgement: judge.Judgement) -> Result:
     return Result(
         judgement.outcome,
         judgement.reason,
-        judgement.told,
+        judgement.consequences,
         judgement.rules,
         anothers=judgement.anothers,
     )

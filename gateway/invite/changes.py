@@ -163,7 +163,8 @@ def _elsewhere(invitees: Sequence[owing.Invitee], copies: Sequence[owing.Copy]) 
     """Rows that are for another date than the one they hold → the highest SEQUENCE that they were
     sent of that.
     """
-    rows, elsewhere = {row.participant: row for row in invitees}, dict[int, int]()
+    rows = {row.participant: row for row in invitees}
+    elsewhere = dict[int, int]()
     for copy in copies:
         row = rows.get(copy.participant)
         if row is None or copy.edition is None or copy.method is not Method.REQUEST:
@@ -208,7 +209,8 @@ def _undone(
     """Rows whose invitee answered what they hold while a move of it waited that is undone now, and
     never left: the answer counts as if it had just come (itip.md §5).
     """
-    rows, undone = {row.participant: row for row in invitees}, dict[int, owing.Copy]()
+    rows = {row.participant: row for row in invitees}
+    undone = dict[int, owing.Copy]()
     for copy in copies:
         target = wanting.get(copy.participant)
         if copy.deferred is None or target is None or not _is_as_held(copy, target):

@@ -283,11 +283,13 @@ def _uninvited(look: _Look) -> dict[int, str]:
     """The rows that would hold an invitation, were it not for another row, and why."""
     invited = [look.rows[number] for number in look.wanting]
     entries = {(address.key(row.address), row.date) for row in invited}
-    return {
-        number: TWICE if (address.key(row.address), row.date) in entries else COVERED
-        for number, row in look.rows.items()
-        if number not in look.wanting and _wants(look.writer.views.of(row.date), row)
-    }
+    notes = dict[int, str]()
+    for number, row in look.rows.items():
+        if number in look.wanting or not _wants(look.writer.views.of(row.date), row):
+            continue
+        is_twice = (address.key(row.address), row.date) in entries
+        notes[number] = TWICE if is_twice else COVERED
+    return notes
 
 
 def _without_counted(

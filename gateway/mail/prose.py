@@ -564,9 +564,10 @@ GROUNDS = _joined(WHY)
 def above(text: str) -> str:
     """What the reporter says, above the letter that came back."""
     head = text[: 2 * LONGEST]
-    match = RETURNED.search(head)
-    above = head[: match.start()] if match is not None else head
-    own = QUOTED.sub("", above if above.strip() else head)
+    returned = RETURNED.search(head)
+    if returned is not None and head[: returned.start()].strip():
+        head = head[: returned.start()]
+    own = QUOTED.sub("", head)
     return TITLE.sub("", own)[:LONGEST]
 
 
@@ -643,10 +644,12 @@ def decoded(text: str) -> str:
 def _subject(message: parse.Message) -> str:
     """The Subject without the title of the letter that it is about."""
     subject = PREFIX.sub(r"\1", message.subject)
-    titles = [title for head in message.returned_headers for title in head.get("subject", ())]
-    for title in (*titles, *TITLE.findall(message.text[: 2 * LONGEST])):
-        title = header.words(title).strip()
-        subject = subject.replace(title, "") if len(title) > 3 else subject
+    encoded = [title for head in message.returned_headers for title in head.get("subject", ())]
+    encoded += TITLE.findall(message.text[: 2 * LONGEST])
+    for text in encoded:
+        title = header.words(text).strip()
+        if len(title) > 3:
+            subject = subject.replace(title, "")
     return subject
 
 

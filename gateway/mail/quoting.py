@@ -266,9 +266,10 @@ def _unquoted(text: str) -> str:
 def _copy_of_appointment(text: str) -> int | None:
     """Where a client's copy of the appointment begins, None where there is none."""
     separator = SEPARATOR.search(text)
-    for when in WHEN.finditer(text, 0, separator.start() if separator else len(text)):
-        below = text[when.end() : when.end() + LONGEST].split("\n")[1 : NEAR + 1]
-        if separator or any(WHERE.match(line) for line in below):
+    end = separator.start() if separator else len(text)
+    for when in WHEN.finditer(text, 0, end):
+        _, *below = text[when.end() : when.end() + LONGEST].split("\n")
+        if separator or any(WHERE.match(line) for line in below[:NEAR]):
             return when.start()
     return separator.start() if separator else None
 

@@ -132,8 +132,9 @@ def blamed(
         key = refusal.letter, _same_words(refusal)
         rounds[key] = rounds.get(key, 0) + 1
     for refusal in since_taken:
-        words, why = _same_words(refusal), fault(refusal.said)
-        if why in ROUNDS and rounds.get((refusal.letter, words), 0) < ROUNDS[why]:
+        words = _same_words(refusal)
+        most = ROUNDS.get(fault(refusal.said), 0)
+        if rounds.get((refusal.letter, words), 0) < most:
             rows.setdefault(words, []).append(refusal)
     return tuple(tuple(row) for row in rows.values() if _accounts_own(row))
 

@@ -373,11 +373,12 @@ class Teller:
     def _in_zones(
         self, edition: Edition, start: datetime, end: datetime | None, *, series: bool = False
     ) -> tuple[str, ...]:
-        mine, owners = self.letter.timezone or edition.timezone, edition.timezone
-        texts_in_zones = [self._clocks(start, end, mine)]
+        owners = edition.timezone
+        mine = self.letter.timezone or owners
+        times = [self._clocks(start, end, mine)]
         if _differ(start, end, mine, owners, series=series):
-            texts_in_zones.append(self._clocks(start, end, owners))
-        return tuple(texts_in_zones)
+            times.append(self._clocks(start, end, owners))
+        return tuple(times)
 
     def _zones(self, before: Edition, now: Edition) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Those of the owner, where only their name tells them apart at that time."""

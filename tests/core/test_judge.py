@@ -67,7 +67,7 @@ def trace(reading: judge.Reading, age: timedelta = timedelta(hours=1)) -> facts.
 
 
 def test_an_answer_says_how_its_row_stands_afterwards() -> None:
-    [told] = judged(read()).told
+    [told] = judged(read()).consequences
     assert (told.participant, told.before, told.after, told.code) == (
         "ola@ext.example",
         "invitation",
@@ -84,7 +84,7 @@ def test_before_its_first_answer_a_date_stands_as_the_series_does() -> None:
     declined = Standing(Reply.DECLINED, sequence=0, dtstamp=NOW - timedelta(days=3))
     row = replace(OLA, current=series, sent=series, standing=declined)
     reading = read(mail().replace("SEQUENCE:0", "SEQUENCE:0\r\nRECURRENCE-ID:20400516T070000Z"))
-    [told] = judge.judge(reading, playing.look_up((row,), reading.asked), HERE).told
+    [told] = judge.judge(reading, playing.look_up((row,), reading.asked), HERE).consequences
     assert told.answer.date == START + timedelta(weeks=1)
     assert (told.before, told.after) == ("declined", "not_started")
 
@@ -92,7 +92,7 @@ def test_before_its_first_answer_a_date_stands_as_the_series_does() -> None:
 def test_nothing_is_done_to_a_row_that_is_gone() -> None:
     reading = read()
     found = playing.look_up((replace(OLA, key=None),), reading.asked)
-    [told] = judge.judge(reading, found, HERE).told
+    [told] = judge.judge(reading, found, HERE).consequences
     assert (told.participant, told.standing) == (None, None)
 
 
@@ -102,7 +102,7 @@ def test_the_same_message_id_and_object_are_a_repeat() -> None:
     assert judgement.outcome is Outcome.DUPLICATE
     assert [one.name for one in judgement.rules][-1] == "repeat"
     assert "Message-ID" in judgement.reason
-    assert judgement.told[0].standing is None
+    assert judgement.consequences[0].standing is None
 
 
 def test_a_message_id_that_another_object_used_makes_no_repeat() -> None:
@@ -134,7 +134,7 @@ def test_a_request_is_repeated_only_soon_after_it(hours: int, outcome: str) -> N
 def test_the_same_bytes_are_a_duplicate_however_old() -> None:
     copies = (facts.Copy(Outcome.APPLIED, NOW - timedelta(days=900)),)
     judgement = judged(read(), copies=copies)
-    assert (judgement.outcome, judgement.told) == (Outcome.DUPLICATE, ())
+    assert (judgement.outcome, judgement.consequences) == (Outcome.DUPLICATE, ())
 
 
 def test_a_message_judged_anew_repeats_only_what_it_did_itself() -> None:

@@ -322,7 +322,7 @@ def _reason(stage: Stage, line: Line, found: re.Match[str]) -> None:
     told = " / ".join(
         [
             result.reason,
-            *(one.answer.conclusion.reason for one in result.told),
+            *(one.answer.conclusion.reason for one in result.consequences),
             *(rule.text for rule in result.rules),
         ]
     )
@@ -415,7 +415,7 @@ def _proposal(stage: Stage, line: Line, found: re.Match[str]) -> None:
     ]
     told = [
         one.answer.conclusion.proposal
-        for one in _result(stage, line).told
+        for one in _result(stage, line).consequences
         if one.answer.conclusion.proposal
     ]
     if not told or not any(found["when"] in one for one in seen):
@@ -424,20 +424,20 @@ def _proposal(stage: Stage, line: Line, found: re.Match[str]) -> None:
 
 def _claimed(stage: Stage, line: Line, found: re.Match[str]) -> None:
     """What a held answer says, or what a human's text suggests."""
-    claims = [one.answer.conclusion.claimed for one in _result(stage, line).told]
+    claims = [one.answer.conclusion.claimed for one in _result(stage, line).consequences]
     if found["value"] not in [claim.value if claim else "nothing" for claim in claims]:
         raise _wrong(line, found["value"], str(claims))
 
 
 def _away(stage: Stage, line: Line, found: re.Match[str]) -> None:
-    days = [one.answer.conclusion.until for one in _result(stage, line).told]
+    days = [one.answer.conclusion.until for one in _result(stage, line).consequences]
     if found["day"] not in [str(day) for day in days]:
         raise _wrong(line, found["day"], str(days))
 
 
 def _answers(stage: Stage, line: Line, found: re.Match[str]) -> None:
     """Every answer of the message, in its order: series first."""
-    seen = [one.answer.conclusion.outcome.value for one in _result(stage, line).told]
+    seen = [one.answer.conclusion.outcome.value for one in _result(stage, line).consequences]
     if seen != found["words"].split(" "):
         raise _wrong(line, found["words"], " ".join(seen))
 

@@ -749,7 +749,7 @@ def test_a_part_that_a_person_must_see_waits_though_another_part_had_its_effect(
     planning.plan_due(site.store, site.settings, NOW, everything=True)
     done = review.apply(site.desk, 1, named="ola")
     assert (done.before, done.after, done.done) == (Outcome.HELD, Outcome.APPLIED, True)
-    assert [one.answer.conclusion.outcome for one in done.told] == [
+    assert [one.answer.conclusion.outcome for one in done.consequences] == [
         Outcome.DUPLICATE,
         Outcome.APPLIED,
     ]
@@ -778,7 +778,7 @@ def test_a_crasher_on_one_follow_up_waits_though_he_was_invited_to_another(site:
 def test_of_two_parts_that_wait_one_is_settled_and_the_other_waits_on(site: Site) -> None:
     assert site.receive(both("invites@crm.example")) is Outcome.HELD
     done = review.apply(site.desk, 1, named="m1/ola")
-    assert (done.after, done.done, [one.answer.follow_up for one in done.told]) == (
+    assert (done.after, done.done, [one.answer.follow_up for one in done.consequences]) == (
         Outcome.HELD,
         False,
         ["m1"],
@@ -820,7 +820,11 @@ def test_foretelling_and_explaining_write_nothing(site: Site) -> None:
     adding = site.with_policy(party_crasher="add")
     told = review.foretell(adding.desk, 1)
     assert told is not None
-    assert (told.done, told.after, told.told[0].after) == (True, Outcome.APPLIED, "not_started")
+    assert (told.done, told.after, told.consequences[0].after) == (
+        True,
+        Outcome.APPLIED,
+        "not_started",
+    )
     assert adding.processor.explain(Received(raw, ARRIVED, len(raw))).outcome is Outcome.APPLIED
     assert (site.events(), site.keys(), site.waiting()) == (
         before,

@@ -193,7 +193,7 @@ async def test_each_recipient_has_a_reply_and_the_envelope_says_whose_answer_it_
             answer("ola"), token_address("ola"), token_address("ola").upper()
         )
         assert got == [lmtp.TAKEN, lmtp.TAKEN]
-        assert listener.told.is_set()
+        assert listener.committed.is_set()
         assert outcomes(store) == ["applied", "duplicate"]
         assert replies(store) == {"ola": "accepted"}
         assert await client.ask("MAIL FROM:<ola@ext.example>") == "250 OK"
