@@ -63,8 +63,8 @@ class TokenRefused(GatewayError):
 
 
 class TokenMissing(GatewayError):
-    """No token at the moment: the authorisation server is out of reach,
-    or says what cannot be understood.
+    """No token at the moment: the authorisation server is out of reach, or says what cannot be
+    understood.
     """
 
 
@@ -164,8 +164,8 @@ class Tokens:
             return self._token
 
     async def renewed(self, refused: str) -> str:
-        """Another token than the one that a mail server has just refused.
-        Raises `TokenRefused` or `TokenMissing`.
+        """Another token than the one that a mail server has just refused. Raises `TokenRefused` or
+        `TokenMissing`.
         """
         async with self._turn:
             if self._token == refused:
@@ -274,8 +274,8 @@ def bearer(user: str, token: str) -> bytes:
 
 
 def _expect_token(response: Any) -> Any:
-    """An answer of the authorisation server itself;
-    a gateway's error page or a redirection is none.
+    """An answer of the authorisation server itself; a gateway's error page or a redirection is
+    none.
     """
     if response.status_code == 429 or response.status_code >= 500:
         raise TokenMissing(f"{response.url.host} gives no token now: status {response.status_code}")

@@ -224,8 +224,8 @@ REVIEW = frozenset(
         Outcome.TOO_LARGE,
     }
 )
-"""Outcomes that wait for a person:
-the raw message is kept and the mail is moved to the review folder.
+"""Outcomes that wait for a person: the raw message is kept and the mail is moved to the review
+folder.
 """
 
 
@@ -246,8 +246,8 @@ EFFECTIVE = frozenset(
         Outcome.DELIVERED,
     }
 )
-"""Outcomes after which the same message again is a duplicate.
-One that was held may come again and be judged again.
+"""Outcomes after which the same message again is a duplicate. One that was held may come again and
+be judged again.
 """
 
 
@@ -461,7 +461,7 @@ class Letter:
 
     @property
     def date(self) -> Moment | None:
-        """The one date of a series that it is about,
-        whether or not its reader holds the others; None: all of it.
+        """The one date of a series that it is about, whether or not its reader holds the others;
+        None: all of it.
         """
         return self.instance if self.instance is not None else self.edition.recurrence_id

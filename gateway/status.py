@@ -122,8 +122,8 @@ def answer(standing: Standing, reply: Reply) -> Standing:
 
 
 def apply(standing: Standing, effect: Effect) -> Standing:
-    """The standing after an effect.
-    Raises `Refused` on a cancelled one, which no decision leads to.
+    """The standing after an effect. Raises `Refused` on a cancelled one, which no decision leads
+    to.
     """
     if effect.reply is None:
         return see(standing)
@@ -191,8 +191,8 @@ def cancel(standing: Standing) -> Standing:
 
 
 def reinstate(standing: Standing) -> Standing:
-    """Back from cancelled: a fresh invitation.
-    A row that is not cancelled has nothing to come back from.
+    """Back from cancelled: a fresh invitation. A row that is not cancelled has nothing to come back
+    from.
     """
     return _fresh(standing) if standing.cancelled else standing
 

@@ -1,5 +1,5 @@
-"""What a series has that Outlook cannot hold, in words for its owner. Such a letter
-leaves: every other program reads it, and Outlook shows what it can.
+"""What a series has that Outlook cannot hold, in words for its owner. Such a letter leaves: every
+other program reads it, and Outlook shows what it can.
 
 MS-OXCICAL §2.1.3.2.2 (the forms of rules), MS-OXOCAL §2.2.1.44.1 (steps and counts), §3.1.5.6
 (where a date may be moved to). Pure.

@@ -515,8 +515,8 @@ def _is_free_of_its_month(parts: dict[str, str]) -> bool:
 
 
 def _until(edition: Edition, text: str) -> datetime | None:
-    """UNTIL on the wall clock, inclusive. RFC 5545 §3.3.10: in UTC for a zoned start;
-    a DATE counts to its end.
+    """UNTIL on the wall clock, inclusive. RFC 5545 §3.3.10: in UTC for a zoned start; a DATE counts
+    to its end.
     """
     if not text:
         return None

@@ -8,16 +8,16 @@ of what follows).
 import re
 
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-"""Those of lines, and those that turn the direction of what follows:
-they would reach beyond the text itself.
+"""Those of lines, and those that turn the direction of what follows: they would reach beyond the
+text itself.
 """
 LONGEST_REASON = 500
 """Most characters that are shown of a reason."""
 
 
 def text(value: str) -> str:
-    """A text with LF line ends, without control characters and without white space
-    at the ends of its lines.
+    """A text with LF line ends, without control characters and without white space at the ends of
+    its lines.
     """
     plain = CONTROLS.sub("", value.replace("\r\n", "\n").replace("\r", "\n"))
     return "\n".join(part.rstrip() for part in plain.split("\n")).strip()

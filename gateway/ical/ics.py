@@ -22,8 +22,8 @@ from gateway.model import Availability, DateChange, Edition, Guest, Letter, Meth
 
 PRODID = "-//invite-gateway//iTIP//EN"
 HORIZON = 10
-"""Years after its start for which the zone of an endless series is checked and,
-where needed, written out.
+"""Years after its start for which the zone of an endless series is checked and, where needed,
+written out.
 """
 PLAIN = "!$&'*+-/=_.~"
 """Characters of a local part that stand as they are in mailto: (RFC 6068 §2; clients compare the
@@ -178,8 +178,8 @@ def published(edition: Edition, at: datetime, address: str) -> bytes:
 
 
 def facts(letter: Letter) -> Edition:
-    """The edition that a letter speaks of:
-    a CANCEL names what it takes away, which is what was sent before.
+    """The edition that a letter speaks of: a CANCEL names what it takes away, which is what was
+    sent before.
     """
     return (
         letter.before
@@ -203,16 +203,16 @@ def exceptions(shown: Edition) -> list[Moment]:
 
 
 def guests(letter: Letter, instance: Moment | None) -> tuple[Guest, ...]:
-    """Who else takes part, where the list is public:
-    as is known now, even where a letter speaks of what was.
+    """Who else takes part, where the list is public: as is known now, even where a letter speaks of
+    what was.
     """
     listed = facts(letter).guest_list_public and not letter.withdrawn
     return editions.guests(letter.edition, instance) if listed else ()
 
 
 def cancel_reason(letter: Letter) -> str:
-    """Why what a CANCEL takes away is cancelled;
-    "" where nobody said, and in a withdrawal, which cancels nothing.
+    """Why what a CANCEL takes away is cancelled; "" where nobody said, and in a withdrawal, which
+    cancels nothing.
     """
     if letter.method is not Method.CANCEL or letter.withdrawn:
         return ""
@@ -220,8 +220,8 @@ def cancel_reason(letter: Letter) -> str:
 
 
 class _Parameters(icalendar.Parameters):
-    """Quotes a CN only where RFC 5545 §3.2 needs it:
-    some clients take the quotes for a part of the name.
+    """Quotes a CN only where RFC 5545 §3.2 needs it: some clients take the quotes for a part of the
+    name.
     """
 
     quote_also: dict[str, str] = {}  # noqa: RUF012 (the library declares it so)
@@ -236,8 +236,8 @@ class _Writer:
         self.info = UTC if editions.is_utc(shown.timezone) else zones.zone(shown.timezone)
 
     def event(self, instance: Moment | None, sequence: int, reply: Reply) -> icalendar.Event:
-        """The series or single meeting, or one date of it,
-        then with RECURRENCE-ID and without RRULE (P11).
+        """The series or single meeting, or one date of it, then with RECURRENCE-ID and without
+        RRULE (P11).
         """
         letter, shown = self.letter, self.shown
         event = self.identity(instance, sequence)
@@ -359,8 +359,8 @@ class _Writer:
         return parameters
 
     def delegates(self) -> Iterator[tuple[Guest, dict[str, str]]]:
-        """RFC 5546 §3.2.2.3: both sides of a delegation stand in the REQUEST.
-        Each of them knows the other by it.
+        """RFC 5546 §3.2.2.3: both sides of a delegation stand in the REQUEST. Each of them knows
+        the other by it.
         """
         if self.letter.method is not Method.REQUEST:
             return

@@ -192,8 +192,8 @@ def _headers(fields: dict[str, list[str]], letter: Letter, account: str) -> Iter
 
 
 def _words(fields: dict[str, list[str]]) -> Iterator[Problem]:
-    """P23: what is passed on is plain text, and says that a program sent it,
-    so that no program answers.
+    """P23: what is passed on is plain text, and says that a program sent it, so that no program
+    answers.
     """
     kind = "".join(fields.get("content-type", [])).partition(";")[0].strip().lower()
     if kind != "text/plain":

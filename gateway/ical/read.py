@@ -111,8 +111,8 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """One VCALENDAR. method: upper case, "" where missing.
-    offsets: TZID → the offsets that its VTIMEZONE names.
+    """One VCALENDAR. method: upper case, "" where missing. offsets: TZID → the offsets that its
+    VTIMEZONE names.
     """
 
     method: str

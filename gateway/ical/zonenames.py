@@ -24,8 +24,8 @@ LOTUS = {
     "Central European": "Europe/Berlin",
     "Eastern European": "Europe/Helsinki",
 }
-"""Lotus Notes and early iCal named zones so,
-without defining them (corpus replies/031, requests/019).
+"""Lotus Notes and early iCal named zones so, without defining them (corpus replies/031,
+requests/019).
 """
 
 LONGEST = 40

@@ -83,8 +83,8 @@ class Layout:
     certain: bool = False
 
     def place(self, name: str) -> str:
-        """The server's name of a configured folder,
-        in which "/" parts levels whatever the server uses.
+        """The server's name of a configured folder, in which "/" parts levels whatever the server
+        uses.
         """
         if name.upper() == "INBOX" or (self.prefix and name.startswith(self.prefix)):
             return name

@@ -148,8 +148,8 @@ def _shown(letter: owing.Owed, view: Edition | None) -> owing.Owed:
 
 
 def stamp(letters: Sequence[owing.Owed], copies: Sequence[owing.Copy]) -> list[owing.Owed]:
-    """DTSTAMPs in the order of the letters:
-    two to one row, or to one address, never have the same.
+    """DTSTAMPs in the order of the letters: two to one row, or to one address, never have the
+    same.
     """
     latest = _latest(copies)
     addresses = {copy.invitation: address.key(copy.address) for copy in copies}

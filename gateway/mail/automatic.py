@@ -145,8 +145,8 @@ def _reply(message: parse.Message) -> str:
 
 
 def is_automatic(message: parse.Message) -> bool:
-    """Whether to keep from answering this: wider than `evidence`,
-    because a loop costs more than a missing letter.
+    """Whether to keep from answering this: wider than `evidence`, because a loop costs more than a
+    missing letter.
     """
     return bool(
         message.null_sender

@@ -164,8 +164,8 @@ def _receipt_to(envelope: Envelope) -> str:
 
 
 def body(content: Content, mark: str) -> bytes:
-    """multipart/mixed { alternative { plain, html, calendar }, invite.ics }:
-    everything after the header (P16).
+    """multipart/mixed { alternative { plain, html, calendar }, invite.ics }: everything after the
+    header (P16).
     """
     outer, inner = f"--{mark}".encode(), f"--{mark}.1".encode()
     language = f"Content-Language: {content.language}\r\n".encode("ascii")
@@ -209,8 +209,8 @@ def body(content: Content, mark: str) -> bytes:
 
 
 def _base64(data: bytes) -> bytes:
-    """A part from its transfer encoding on;
-    base64 keeps every CRLF and fold of a calendar object as it is.
+    """A part from its transfer encoding on; base64 keeps every CRLF and fold of a calendar object
+    as it is.
     """
     letters = binascii.b2a_base64(data, newline=False)
     lines = [letters[at : at + LINE] for at in range(0, len(letters), LINE)]
@@ -270,8 +270,8 @@ def _unstructured(name: str, value: str) -> str:
 
 
 def _encoded(clean: str) -> list[str]:
-    """RFC 2047 encoded words; no character is split between two of them (§5),
-    and rather a space than a word.
+    """RFC 2047 encoded words; no character is split between two of them (§5), and rather a space
+    than a word.
     """
     words: list[str] = []
     while clean:

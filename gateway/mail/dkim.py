@@ -41,8 +41,8 @@ BITS = range(1024, 4096 + 1)
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Signs for `domain` with the private half of the key that is published
-    under `selector`. Both are ASCII.
+    """Signs for `domain` with the private half of the key that is published under `selector`. Both
+    are ASCII.
     """
 
     key: Key = field(repr=False)

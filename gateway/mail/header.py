@@ -25,8 +25,8 @@ QUOTED_LOCAL = re.compile(r'"([^"\s@\\]{1,64})"@')
 """A local part that needs no quotes and has them."""
 SEPARATORS = re.compile(r"[\s,;<>\"()\[\]]+")
 STATEFUL = ("iso-2022", "utf-16", "utf-32", "utf-7", "hz-gb", "utf16", "utf32", "utf7", "csiso2022")
-"""Charsets whose octets also pass for UTF-8 or whose text holds NULs:
-here the label is believed first.
+"""Charsets whose octets also pass for UTF-8 or whose text holds NULs: here the label is believed
+first.
 """
 
 MARKS = (
@@ -88,8 +88,8 @@ def clean(text: str) -> str:
 
 
 def unfold(raw: str) -> str:
-    """One line of a header value as the parser keeps it:
-    folds undone, raw octets read as UTF-8 or ISO-8859-1.
+    """One line of a header value as the parser keeps it: folds undone, raw octets read as UTF-8 or
+    ISO-8859-1.
     """
     if not raw.isascii():
         raw = decode(raw.encode("utf-8", "surrogateescape"), "")

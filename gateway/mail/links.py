@@ -1,5 +1,5 @@
-"""The answer links of a letter: brackets in a Subject, `[yes INSTANCE SEQUENCE CHECK]`
-(itip.md §2, §3), and the address of the public answer page.
+"""The answer links of a letter: brackets in a Subject, `[yes INSTANCE SEQUENCE CHECK]` (itip.md §2,
+§3), and the address of the public answer page.
 
 The check proves that the answer comes from a letter of ours: a keyed hash over token, instance and
 SEQUENCE. It does not say who pressed the link; the token address and the sender decide that

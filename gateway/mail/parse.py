@@ -78,8 +78,8 @@ RECEIVED_FOR = re.compile(r"\bfor\s+<([^<>\s]{3,320})>", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on one message; the size in bytes is the caller's,
-    who need not read what is too large.
+    """Bounds on one message; the size in bytes is the caller's, who need not read what is too
+    large.
     """
 
     depth: int = 20
@@ -181,8 +181,8 @@ class Message:
 
 
 def read(raw: bytes, limits: Limits = Limits()) -> Message:
-    """A message from its bytes, whatever its line ends, with or without an mbox line.
-    Raises `Unreadable`.
+    """A message from its bytes, whatever its line ends, with or without an mbox line. Raises
+    `Unreadable`.
     """
     try:
         return _message(_tree(raw.lstrip(b"\xef\xbb\xbf\r\n"), _Bounded(limits)), raw, limits)
@@ -505,8 +505,8 @@ def _fields(payload: bytes) -> tuple[Mapping[str, str], ...]:
 
 
 def _may_speak(part: Part) -> bool:
-    """Whether a part can carry an answer, a report or a text;
-    pictures and the like need not be decoded.
+    """Whether a part can carry an answer, a report or a text; pictures and the like need not be
+    decoded.
     """
     return (
         part.content_type.startswith(("text/", "message/"))
@@ -529,8 +529,8 @@ def _parameters(tree: Tree, name: str) -> dict[str, str]:
 
 
 def _text(parts: Sequence[Part]) -> str:
-    """What a person reads: the plain parts, else what the HTML ones say.
-    Returned mails do not count.
+    """What a person reads: the plain parts, else what the HTML ones say. Returned mails do not
+    count.
     """
     plain = "\n".join(
         part.text

@@ -37,8 +37,8 @@ SEPARATOR = re.compile(
     r"|\*~\*~\*~\*~\*[*~]*)\s*$",
     re.IGNORECASE | re.MULTILINE,
 )
-"""Outlook's and Exchange's lines between the answerer's words and the copy
-of the appointment (2003 to 2024).
+"""Outlook's and Exchange's lines between the answerer's words and the copy of the appointment (2003
+to 2024).
 """
 WHEN = re.compile(
     r"^\s*(?:When|Tidspunkt|Når|Hvornår|När|Zeit|Wann|Quand|Wanneer|Cuándo|Quando|Milloin)\s*:\s.*$",

@@ -25,8 +25,7 @@ SIGN_IN = frozenset({525, 530, 534, 535, 538})
 _AFTER_DATA = frozenset({"data", "body", REPORT})
 
 IN_A_ROW = 3
-"""So many different recipients refused with the same words, none taken between, are the
-account's.
+"""So many different recipients refused with the same words, none taken between, are the account's.
 """
 IN_A_ROW_BY_NAME = 6
 """The same where the words name the recipient, and where they are of two domains at least: three

@@ -78,15 +78,15 @@ NEVER = 4500
 """Outlook's "no date" lies in the year 4501."""
 
 Key = tuple[bytes, int]
-"""A property: (b"", tag) for one with a tag,
-(GUID of its set as it is written, number) for a named one.
+"""A property: (b"", tag) for one with a tag, (GUID of its set as it is written, number) for a named
+one.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """The properties of a message, each as it was written: (type, octets).
-    Of several values the first counts.
+    """The properties of a message, each as it was written: (type, octets). Of several values the
+    first counts.
     """
 
     values: Mapping[Key, tuple[int, bytes]]

@@ -277,8 +277,8 @@ def _link_address(letter: Letter) -> str:
 
 
 def answer_links(teller: wording.Teller, to: str, check: str) -> list[AnswerLink]:
-    """Yes, maybe, no: `mailto:` links whose Subject ends in the checked tag;
-    none in a letter that asks nothing.
+    """Yes, maybe, no: `mailto:` links whose Subject ends in the checked tag; none in a letter that
+    asks nothing.
     """
     letter, words = teller.letter, teller.words
     if letter.method is not Method.REQUEST:
