@@ -43,7 +43,7 @@ DOCUMENT = {
     "projects": [{"key": "p1", "name": "Launch", "members": ["ola"]}],
     "follow_ups": [
         follow_up("over", "2026-01-20"),
-        follow_up("ahead", "2027-01-20"),
+        follow_up("ahead", "2038-01-20"),
     ],
 }
 COMMENT = b"ATTENDEE;PARTSTAT=DECLINED:mailto:ola@ext.example\r\nCOMMENT:Ola Hansen is ill"

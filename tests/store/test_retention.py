@@ -56,7 +56,7 @@ DOCUMENT = {
         follow_up("over", "2026-01-20"),
         follow_up("series", "2026-01-20", recurrence={"rrule": "FREQ=WEEKLY"}),
         follow_up("ended", "2026-01-20", recurrence={"rrule": "FREQ=WEEKLY;COUNT=3"}),
-        follow_up("ahead", "2027-01-20"),
+        follow_up("ahead", "2038-01-20"),
     ],
 }
 
@@ -335,7 +335,7 @@ def planned(twins: Twins) -> None:
 KEYS = st.sampled_from(("over", "ended"))
 EDITS = (
     "UPDATE follow_up SET title = 'New' WHERE key = '{key}'",
-    "UPDATE follow_up SET start_at = '2027-02-01 09:00:00', end_at = '2027-02-01 10:00:00'"
+    "UPDATE follow_up SET start_at = '2038-02-01 09:00:00', end_at = '2038-02-01 10:00:00'"
     " WHERE key = '{key}'",
     "UPDATE follow_up SET cancelled = TRUE WHERE key = '{key}'",
     "UPDATE follow_up SET cancelled = FALSE WHERE key = '{key}'",

@@ -2,7 +2,7 @@
 where the rest is.
 """
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -15,8 +15,9 @@ from gateway.store import review as kept
 from gateway.store import schema
 from gateway.store.engine import Store
 from gateway.store.inbox import Place
-from tests.store.rows import NOW
 
+NOW = datetime.now(UTC).replace(microsecond=0)
+"""What waits too long is found out by the real clock."""
 MEGABYTE = 1_000_000
 SETTINGS = configuration.load(
     overrides={

@@ -14,13 +14,13 @@ WEEKLY = {
     "key": "m1",
     "owner": "kari",
     "title": "Weekly",
-    "start": "2027-03-02T09:00:00",
-    "end": "2027-03-02T10:00:00",
+    "start": "2038-03-02T09:00:00",
+    "end": "2038-03-02T10:00:00",
     "timezone": "Europe/Oslo",
     "recurrence": {"rrule": "FREQ=WEEKLY;COUNT=8"},
     "participants": [{"person": "ola", "email_invite": True}],
 }
-SINGLE = {"key": "m2", "owner": "kari", "start": "2027-03-02T09:00:00", "timezone": "Europe/Oslo"}
+SINGLE = {"key": "m2", "owner": "kari", "start": "2038-03-02T09:00:00", "timezone": "Europe/Oslo"}
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def office(tmp_path: Path) -> Administrator:
 
 
 def test_a_series_is_stopped_after_a_day(office: Administrator) -> None:
-    assert office.json("series", "stop", "m1", "--after", "2027-03-16") == [
-        {"follow_up": "m1", "stopped_after": "2027-03-16", "changed": True}
+    assert office.json("series", "stop", "m1", "--after", "2038-03-16") == [
+        {"follow_up": "m1", "stopped_after": "2038-03-16", "changed": True}
     ]
     [(sequence, file)] = [
         (one["sequence"], one["file"])
@@ -47,7 +47,7 @@ def test_a_series_is_stopped_after_a_day(office: Administrator) -> None:
     assert sequence == 1
     event = reading.read(Path(str(file)).read_bytes()).event
     assert event is not None
-    assert event.value("RRULE") == "FREQ=WEEKLY;UNTIL=20270316T080000Z"
+    assert event.value("RRULE") == "FREQ=WEEKLY;UNTIL=20380316T080000Z"
     assert [one["by"] for one in office.json("journal", "m1") if one["event"] == "stopped"] != [""]
 
 
@@ -57,17 +57,17 @@ def test_a_series_goes_on_at_another_time(office: Administrator) -> None:
         "split",
         "m1",
         "--from",
-        "2027-03-30",
+        "2038-03-30",
         "--title",
         "Later",
         "--start",
-        "2027-03-30T13:00:00",
+        "2038-03-30T13:00:00",
     )
-    assert told == {"follow_up": "m1", "continued_by": "m1-20270330", "lost": []}
+    assert told == {"follow_up": "m1", "continued_by": "m1-20380330", "lost": []}
     assert sorted(
         (one["follow_up"], one["method"]) for one in office.json("letters", "--pending")
-    ) == [("m1", "REQUEST"), ("m1-20270330", "REQUEST")]
-    assert [one["key"] for one in office.json("status", "m1-20270330")] == ["ola"]
+    ) == [("m1", "REQUEST"), ("m1-20380330", "REQUEST")]
+    assert [one["key"] for one in office.json("status", "m1-20380330")] == ["ola"]
 
 
 def test_whoever_loses_his_one_date_to_another_rule_is_named(office: Administrator) -> None:
@@ -77,7 +77,7 @@ def test_whoever_loses_his_one_date_to_another_rule_is_named(office: Administrat
             "email_invite": True,
             "original_start": f"{day}T09:00:00",
         }
-        for name, day in (("past", "2027-03-09"), ("gone", "2027-04-06"), ("stays", "2027-03-30"))
+        for name, day in (("past", "2038-03-09"), ("gone", "2038-04-06"), ("stays", "2038-03-30"))
     ]
     document = LASTING | {
         "associates": [*LASTING["associates"], PER],
@@ -90,50 +90,50 @@ def test_whoever_loses_his_one_date_to_another_rule_is_named(office: Administrat
     office.json("letters")
     split = (
         "--from",
-        "2027-03-30",
+        "2038-03-30",
         "--start",
-        "2027-03-31T09:00:00",
+        "2038-03-31T09:00:00",
         "--rrule",
         "FREQ=WEEKLY;BYDAY=WE",
     )
     told = office.run("series", "split", "m1", *split)
     assert told.returncode == 0
-    assert "m1-20270330" in told.stdout
+    assert "m1-20380330" in told.stdout
     [line] = told.stderr.splitlines()
     for part in (
         "gone@other.example",
-        "2027-04-06T07:00:00Z",
-        "m1-20270330 does not have",
+        "2038-04-06T07:00:00Z",
+        "m1-20380330 does not have",
         "cancelled",
     ):
         assert part in line
     [row] = office.json("series", "split", "m3", *split)
-    assert row["lost"] == [{"key": "gone@other.example", "date": "2027-04-06T07:00:00Z"}]
+    assert row["lost"] == [{"key": "gone@other.example", "date": "2038-04-06T07:00:00Z"}]
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("stop", "m9", "--after", "2027-03-16"), "there is no follow-up m9"),
-        (("stop", "m2", "--after", "2027-03-16"), "does not recur"),
+        (("stop", "m9", "--after", "2038-03-16"), "there is no follow-up m9"),
+        (("stop", "m2", "--after", "2038-03-16"), "does not recur"),
         (("stop", "m1", "--after", "soon"), "'soon' is no time like 2026-12-01T09:00:00"),
         (
-            ("stop", "m1", "--after", "2027-02-01"),
+            ("stop", "m1", "--after", "2038-02-01"),
             "no date would be left; cancel the follow-up instead",
         ),
-        (("split", "m1", "--from", "2027-03-31"), "has no date that begins at 2027-03-31"),
+        (("split", "m1", "--from", "2038-03-31"), "has no date that begins at 2038-03-31"),
         (
-            ("split", "m1", "--from", "2027-03-30T07:00:00"),
-            "has no date that begins at 2027-03-30T07:00:00;",
+            ("split", "m1", "--from", "2038-03-30T07:00:00"),
+            "has no date that begins at 2038-03-30T07:00:00;",
         ),
-        (("split", "m1", "--from", "2027-03-30", "--start", "2027-03-30"), "has no hour"),
-        (("split", "m1", "--from", "2027-03-30", "--rrule", "FREQ=NEVER"), "FREQ"),
+        (("split", "m1", "--from", "2038-03-30", "--start", "2038-03-30"), "has no hour"),
+        (("split", "m1", "--from", "2038-03-30", "--rrule", "FREQ=NEVER"), "FREQ"),
         (
             (
                 "split",
                 "m1",
                 "--from",
-                "2027-03-30",
+                "2038-03-30",
                 "--rrule",
                 "FREQ=WEEKLY;COUNT=3;UNTIL=20301010",
             ),
