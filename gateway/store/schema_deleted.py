@@ -53,5 +53,9 @@ HANGING = {
 
 
 def of_participant(table: Table) -> list[str]:
-    """The columns of a table that name participants."""
-    return [key.parent.name for key in table.foreign_keys if key.column.table is participant]
+    """The columns of a table that name participants, in the order of the table."""
+    return [
+        column.name
+        for column in table.columns
+        if any(key.column.table is participant for key in column.foreign_keys)
+    ]
