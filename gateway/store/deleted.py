@@ -81,12 +81,18 @@ def void(connection: Connection, numbers: Collection[int]) -> None:
         connection.execute(sa.delete(deleted_standing).where(of_rows))
 
 
-def forget_person(connection: Connection, key: str, addresses: Collection[str]) -> int:
-    """Drop the copies of a person's rows. Returns how many."""
+def forget_person(
+    connection: Connection, key: str, addresses: Collection[str], rows: Collection[int]
+) -> int:
+    """Drop the copies of a person's rows: by their key, by their addresses, and those that are
+    known to be theirs though the record is gone. Returns how many.
+    """
     copies = deleted_participant.c
     number = _drop_rows(
         connection, sa.or_(copies.person == key, sa.func.lower(copies.email).in_(addresses))
     )
+    for part in chunks.parts(sorted(rows)):
+        number += _drop_rows(connection, copies.id.in_(part))
     named = sa.update(deleted_follow_up).where(deleted_follow_up.c.person == key)
     connection.execute(named.values(person=None))
     return number

@@ -172,7 +172,7 @@ def erase(connection: Connection, subject: Person, secret: bytes) -> tuple[str, 
     counts["edition"] = _out_of_editions(connection, keys, subject, name)
     counts["undo"] = undos.drop(connection, keys)
     counts["deleted_participant"] = deleted.forget_person(
-        connection, subject.key, subject.addresses
+        connection, subject.key, subject.addresses, subject.rows
     )
     _out_of_history(connection, subject, name, messages, counts)
     _out_of_letters(connection, subject, name, counts)

@@ -11,15 +11,23 @@ from typing import Any
 from zoneinfo import ZoneInfoNotFoundError
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.engine import Connection
 
 from gateway.errors import InputError
 from gateway.model import Method
 from gateway.store import chunks, deleted, followups, invitations, records, stated, upsert
 from gateway.store.schema import follow_up, journal, participant, standing
-from gateway.store.schema_deleted import deleted_follow_up, deleted_participant
+from gateway.store.schema_deleted import (
+    HANGING,
+    deleted_follow_up,
+    deleted_participant,
+    of_participant,
+)
 from gateway.store.schema_letters import invitation
 from gateway.store.stated import Site
+
+log = structlog.get_logger(__name__)
 
 SAID = [column.name for column in follow_up.c if column.name not in {*records.OURS, "forgotten"}]
 """Columns of a follow-up that others write."""
@@ -38,10 +46,20 @@ class Returned:
 
 
 def take_up(connection: Connection, keys: Collection[str], site: Site) -> Returned:
-    """Let what came back of these follow-ups, which the caller has locked, be what it was."""
+    """Let what came back of these follow-ups, which the caller has locked, be what it was. What
+    does not fit to what is there now begins anew, and keeps nobody else waiting.
+    """
     returned = Returned()
     for key in _with_copies(connection, keys):
-        _take_up(connection, key, site, returned)
+        try:
+            with connection.begin_nested():
+                again = _take_up(connection, key, site)
+        except sa.exc.IntegrityError as error:
+            log.warning("what came back begins anew", follow_up=key, error=str(error.orig))
+            deleted.drop(connection, [key])
+        else:
+            returned.same.update(again.same)
+            returned.rows.update(again.rows)
     return returned
 
 
@@ -54,14 +72,16 @@ def _with_copies(connection: Connection, keys: Collection[str]) -> list[str]:
     return sorted(found)
 
 
-def _take_up(connection: Connection, key: str, site: Site, returned: Returned) -> None:
+def _take_up(connection: Connection, key: str, site: Site) -> Returned:
+    records.hold(connection, key)  # who deletes it now waits until this is kept
     here = connection.execute(sa.select(follow_up).where(follow_up.c.key == key)).one_or_none()
     if here is None:
-        return
+        return Returned()
     copy = _last_planned(connection, key)
-    if copy is not None and not _goes_on(connection, here, copy):
+    is_another = here.edition is None if copy is None else not _goes_on(connection, here, copy)
+    if is_another:
         deleted.drop(connection, [key])
-        return
+        return Returned()
     if copy is not None:
         ours = {name: copy._mapping[name] for name in records.OURS}
         connection.execute(sa.update(follow_up).where(follow_up.c.key == key).values(ours))
@@ -71,10 +91,9 @@ def _take_up(connection: Connection, key: str, site: Site, returned: Returned) -
             _be(connection, row, former)
             taken.append(former.id)
     deleted.hang_again(connection, taken)
-    returned.rows.update(taken)
     deleted.drop_present(connection, key)
-    if copy is not None and _says_the_same(connection, here, copy, site):
-        returned.same.add(key)
+    is_same = copy is not None and _says_the_same(connection, here, copy, site)
+    return Returned({key} if is_same else set(), set(taken))
 
 
 def _last_planned(connection: Connection, key: str) -> Any:
@@ -112,9 +131,19 @@ def _is_taken_back(
 
 
 def _returned(connection: Connection, key: str) -> Iterator[tuple[Any, Any]]:
-    """The rows that were not planned yet, each with the copy of what it was before."""
+    """The rows that were not planned yet, and on which nothing hangs yet, each with the copy of
+    what it was before. Of two rows of one invitee the first is what it was.
+    """
+    something_hangs = [
+        sa.exists().where(table.c[name] == participant.c.id)
+        for table in HANGING
+        if table is not standing
+        for name in of_participant(table)
+    ]
     new = sa.select(participant).where(
-        participant.c.follow_up == key, participant.c.planned_for == ""
+        participant.c.follow_up == key,
+        participant.c.planned_for == "",
+        ~sa.or_(*something_hangs),
     )
     present = connection.execute(new.order_by(participant.c.id)).all()
     copies = deleted_participant.c
@@ -127,7 +156,7 @@ def _returned(connection: Connection, key: str) -> Iterator[tuple[Any, Any]]:
         for row in connection.execute(gone.order_by(copies.number))
     }
     for row in present:
-        former = last.get((followups.who(row), row.original_start))
+        former = last.pop((followups.who(row), row.original_start), None)
         if former is not None:
             yield row, former
 
@@ -146,7 +175,9 @@ def _be(connection: Connection, row: Any, former: Any) -> None:
     of_both = standing.c.participant.in_([row.id, former.id])
     connection.execute(sa.delete(standing).where(of_both))
     values = {name: former._mapping[name] for name in KEPT}
-    values |= {name: row._mapping[name] or former._mapping[name] for name in OWN}
+    for name in OWN:
+        is_said = row._mapping[name] not in (None, "")
+        values[name] = (row if is_said else former)._mapping[name]
     values["announced"] = former.announced and not _is_said_gone(connection, former.id)
     here = sa.update(participant).where(participant.c.id == row.id)
     connection.execute(here.values(values))

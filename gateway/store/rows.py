@@ -189,7 +189,7 @@ def find(
     candidate_rows = candidates.load(connection, everybody, dated, site)
     gone = {row.follow_up for row in candidate_rows.values() if row.key is None}
     if gone and returning.take_up(connection, gone, site).rows:
-        candidate_rows = candidates.load(connection, everybody, dated, site)
+        return find(connection, asked, site, appointed, number)  # rows have other numbers now
     copies = inbox.copies(connection, {keys.digest for keys in asked if keys.digest})
     traces = inbox.traces(connection, everybody, asked, number)
     answers = list[facts.Lookup]()

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway import settings as configuration
-from gateway.actions import answering, deciding, planning, recording
+from gateway.actions import answering, deciding, persons, planning, recording
 from gateway.answer import facts
 from gateway.model import Access, Actor, Delivery, LetterState, Reply, Standing
 from gateway.store import (
@@ -405,3 +405,119 @@ def _codes(store: Store) -> Sequence[int | None]:
         found = [one.code for one in followups.members(connection)]
     assert len(found) == 50
     return found
+
+
+def codes(store: Store, key: str = "m1") -> dict[str | None, int | None]:
+    with store.read() as connection:
+        return {member.key: member.code for member in followups.members(connection, key)}
+
+
+def test_two_spellings_of_one_address_stop_nobody(office: Store) -> None:
+    """The first is who it was; the other one is somebody new, as it would be without a mirror."""
+    again = [row.replace("'m1'", "'m2'") for row in (M1, OLA)]
+    rows.run(office, DELETE_ROWS, OLA, PER, EVA, EVA.replace("eva@", "Eva@"), *again)
+    owed(office)
+    assert rows.marked(office) == []
+    assert codes(office)["ola"] == 1
+    assert codes(office, "m2") == {"ola": 5}
+
+
+def test_a_token_that_somebody_else_has_now_stops_nobody(office: Store) -> None:
+    rows.run(office, "UPDATE participant SET given_token = 'ola-token' WHERE person = 'ola'")
+    rows.run(
+        office,
+        DELETE_ROWS,
+        OLA,
+        PER,
+        "UPDATE participant SET given_token = 'ola-token' WHERE associate = 'per'",
+        *[row.replace("'m1'", "'m2'") for row in (M1, OLA)],
+    )
+    owed(office)
+    assert rows.marked(office) == []
+    assert codes(office, "m2") == {"ola": 5}
+
+
+def test_what_hangs_on_a_new_row_already_keeps_it_new(office: Store) -> None:
+    rows.run(office, DELETE_ROWS, *PEOPLE)
+    with office.write() as connection:
+        new = {member.key: member.id for member in followups.members(connection, "m1")}
+        learned = {
+            "participant": new["ola"],
+            "address": "o@home.example",
+            "plain": "o@home.example",
+        }
+        connection.execute(sa.insert(schema.known_address), learned)
+    owed(office)
+    assert rows.marked(office) == []
+    assert codes(office)["per"] == 9
+
+
+@pytest.mark.parametrize("is_renamed", [True, False])
+def test_answers_never_come_to_another_follow_up(office: Store, *, is_renamed: bool) -> None:
+    """One that was never planned, and of which no copy is kept, is no other than a new one."""
+    if is_renamed:
+        rows.run(
+            office,
+            DELETE_ROWS,
+            "UPDATE follow_up SET key = 'm2' WHERE key = 'm1'",
+            M1.replace("Kick-off", "Quite another"),
+            OLA,
+        )
+    elif office.is_sqlite:  # it deletes without its trigger
+        rows.run(office, M1.replace("INSERT", "INSERT OR REPLACE"), OLA)
+    else:
+        rows.run(office, DELETE, M1, OLA, "DELETE FROM deleted_follow_up")
+    owes = owed(office)
+    assert codes(office) == {"ola": 5}
+    assert {method for who, method in owes if who == "ola"} == {"CANCEL", "REQUEST"}
+
+
+def test_answers_in_one_batch_find_their_rows(office: Store) -> None:
+    """The first brings everybody's row back, which the second named by its new number."""
+    with office.read() as connection:
+        uid = connection.execute(sa.select(schema.follow_up.c.uid)).scalar_one()
+        eva = invitation.c.address == "eva@other.example"
+        token = connection.execute(sa.select(invitation.c.token).where(eva)).scalar_one()
+    rows.run(office, DELETE, M1, *PEOPLE)
+    by_token = facts.Keys(tokens=(token,))
+    by_address = facts.Keys(uids=(uid,), addresses=("ola@ext.example",))
+    with office.write() as connection:
+        lookups = rows_of_messages.find(
+            connection, [by_token, by_address], Site("Europe/Oslo", "en")
+        )
+    assert [[row.key for row in lookup.rows] for lookup in lookups] == [
+        ["eva@other.example"],
+        ["ola"],
+    ]
+
+
+def test_who_was_erased_does_not_come_back(office: Store) -> None:
+    rows.run(office, "DELETE FROM person WHERE key = 'ola'")
+    owed(office)
+    acting.send(office)
+    officer = Actor(Access.ADMIN, name="officer")
+    acting.do(office, officer, lambda desk: persons.erase(desk, "ola@ext.example"))
+    rows.run(
+        office,
+        "INSERT INTO person (key, name) VALUES ('ola', 'Ola Hansen')",
+        "INSERT INTO person_email (person, position, address) VALUES ('ola', 0, 'ola@new.example')",
+        OLA,
+    )
+    owed(office)
+    with office.read() as connection:
+        [ola] = [one for one in followups.members(connection, "m1") if one.key == "ola"]
+    assert ola.standings[None].comment == ""
+    assert ola.code == 5
+
+
+def test_an_alarm_at_the_start_is_said(office: Store) -> None:
+    rows.run(office, "UPDATE participant SET alarm_minutes = 15")
+    owed(office)
+    rows.run(office, DELETE_ROWS, *PEOPLE)
+    rows.run(office, "UPDATE participant SET alarm_minutes = 0 WHERE person = 'ola'")
+    owed(office)
+    query = sa.select(schema.participant.c.alarm_minutes).where(
+        schema.participant.c.person == "ola"
+    )
+    with office.read() as connection:
+        assert connection.execute(query).scalar_one() == 0
