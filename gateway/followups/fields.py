@@ -6,9 +6,12 @@ derived from this table (triggers, `editions.said`, what a series may change fro
 tested against it (the rest). Pure. Source: itip.md §1-§2, contract.md §3-§4.
 
 To add a column, in this order; `pytest tests/store/test_fields.py
-tests/web/test_dialogs.py tests/core/test_records.py` says which step is missing:
+tests/store/test_migrations.py tests/core/test_records.py tests/web/test_dialogs.py
+tests/web/test_page_language.py` says which step is missing:
 
-1. `store/schema.py` and a migration (`store/migrations/versions`); text has a default.
+1. `store/schema.py` and a migration (`store/migrations/versions`); text has a default. The
+   migration adds it to `deleted_follow_up` (`deleted_participant`) too, there without default and
+   NOT NULL: else every DELETE fails.
 2. Here: `INTERNAL` with the reason if no invitee ever sees it, `BESIDE` if it decides who is asked
    or how, otherwise a `Field`. The triggers follow by themselves; `db upgrade` puts them in place.
 3. `model.Edition`: a field with a default, because editions of an older program lack it; a type
@@ -21,8 +24,9 @@ tests/web/test_dialogs.py tests/core/test_records.py` says which step is missing
    `Teller.facts` and the templates. The label goes into every catalogue in `locale/`.
 7. `actions/load_format.py`, and `actions/load.py` if the column has another name or type there.
 8. `store/series.py` (`DateRow`) if a single date can have its own.
-9. What GET and the page show: `store/reading.py`, `shapes.py`, `templates/pages/tab_details.html`;
-   what its form is: `web/pages/editing.py` and `forms.py`, or why it has none
+9. What GET and the page show: `store/reading.py`, `shapes.py`, `templates/pages/tab_details.html`
+   and the label in `locale/nb/page.po`; what its form is: a `Field` in `web/pages/editing.py`, its
+   name in `forms.TEXTS`, its label in `refusals.FIELDS`, or why it has none
    (`tests/web/test_dialogs.py`); `make examples`.
 10. `docs/records.md`, `docs/contract.md` §3-§4, `CHANGELOG.md`.
 """

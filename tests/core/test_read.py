@@ -23,7 +23,8 @@ from tests import costs
 
 OWN = Path(__file__).parents[1] / "corpus"
 TOLERANT = {
-    # What icalendar gives up on or misreads and we do not; each by file and member.
+    # What icalendar gives up on, misreads, or leaves as it stands where we put it right; each by
+    # file and member.
     ("001-exchange-counter-broken-vtimezone.eml", "calendars"),
     ("015-exchange-counter-bogus-charset-twice.eml", "calendars"),
     ("023-octet-stream-ics.eml", "organizer"),

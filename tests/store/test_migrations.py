@@ -104,7 +104,13 @@ def test_a_migration_that_was_given_up_for_a_gateway_is_tried_again(
     with closing(Store(postgres_url)) as store:
         stores.bring(store, REVISIONS[-2])
         with store.write() as connection:
-            triggers.rebuild(connection)
+            # One that the migration drops. Those of today may name columns that are not there yet.
+            connection.exec_driver_sql(
+                "CREATE FUNCTION mark_participant_insert() RETURNS trigger LANGUAGE plpgsql AS"
+                " $$ BEGIN RETURN NULL; END $$;"
+                " CREATE TRIGGER mark_participant_insert AFTER INSERT ON participant"
+                " FOR EACH ROW EXECUTE FUNCTION mark_participant_insert()"
+            )
         with (
             psycopg.connect(
                 store.url.set(drivername="postgresql").render_as_string(False)

@@ -1,13 +1,14 @@
 """What the examples of the API are answered: every route asked once, in a small office that is fresh
 for each, and every refusal provoked.
 
-`python -m tests.web.examples` writes them into the document, and says which are refused. What chance
+`python -m tests.web.examples` writes them into the document unless a route is refused. What chance
 makes (secrets) is written as `…`.
 """
 
 import asyncio
 import json
 import re
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -235,11 +236,15 @@ def main() -> None:
         store = Store(f"sqlite:///{folder}/store.db")
         said = asyncio.run(everything(template, store))
         store.close()
+    refused = [
+        f"{route} {answer['status']} {json.dumps(answer['body'])[:300]}"
+        for route, answer in said["answers"].items()
+        if answer["status"] >= 300
+    ]
+    if refused:
+        sys.exit("\n".join([*refused, "nothing is written while a route is refused"]))
     text = json.dumps(said, indent=1, ensure_ascii=False, sort_keys=True)
     openapi.EXAMPLES.write_text(f"{text}\n", encoding="utf-8")
-    for route, one in said["answers"].items():
-        if one["status"] >= 300:
-            print(route, one["status"], json.dumps(one["body"])[:300])
 
 
 if __name__ == "__main__":
