@@ -17,6 +17,7 @@ of both that grows while it answers, see `turns`.
 import asyncio
 import itertools
 import random
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -106,6 +107,8 @@ class Worker:
         """Of the letters in hand."""
         self._unsure = False
         """Whether there may be claimed letters that are not in hand."""
+        self._claiming = threading.Lock()
+        self._has_left = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until `stop`; letters being sent then are finished and settled, others given
@@ -176,6 +179,11 @@ class Worker:
         return in_hand == 0 if self._rest is not None else in_hand <= self._hand.size // 2
 
     def _take(self, now: datetime, room: Room) -> list[Queued]:
+        """Who was cut off may be on the way to a claim: afterwards nothing is taken."""
+        with self._claiming:
+            return [] if self._has_left else self._claimed(now, room)
+
+    def _claimed(self, now: datetime, room: Room) -> list[Queued]:
         """Where the store went away amid a claim, nobody knows whether it was kept. Only that is
         found out then: the outage may have been long, and what others said meanwhile comes before
         another claim.
@@ -234,13 +242,21 @@ class Worker:
 
     async def _leave(self) -> None:
         try:
-            await asyncio.to_thread(deliveries.leave, self._store, self._gateway)
+            await asyncio.to_thread(self._give_back)
         except StoreError as error:
             log.warning(
                 "claims are free again only when their lease has run out",
                 account=self._name,
                 error=str(error),
             )
+
+    def _give_back(self) -> None:
+        """A claim that is under way is waited for, or what it takes would be nobody's: its thread
+        goes on where the worker was cut off.
+        """
+        with self._claiming:
+            self._has_left = True
+            deliveries.leave(self._store, self._gateway)
 
     def _room(self, free: int) -> Room:
         """For so many letters. A domain may have as large a share of a batch in hand as it has of
