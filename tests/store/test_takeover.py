@@ -90,7 +90,11 @@ async def test_who_was_held_up_hands_over_nothing_more_and_goes_on_afterwards(
         await peer.until(lambda seen: seen.dots == 1 if word is None else _said(seen, word))
         with time_machine.travel(datetime.now(UTC) + leases.LIFE + SECOND, tick=True):
             # No wait in between: the worker has had no turn since it was held up.
-            taken = deliveries.claim(store, ELSEWHERE, datetime.now(UTC), Room(10))
+            # A lease that a thread of the worker locks just then is skipped: it is asked for again.
+            tries = (
+                deliveries.claim(store, ELSEWHERE, datetime.now(UTC), Room(10)) for _ in range(100)
+            )
+            taken = next(filter(None, tries), [])
             assert len(taken) == 3
             assert states(store) == [("sending", ELSEWHERE, True)] * 3
             for letter in taken[:2]:
