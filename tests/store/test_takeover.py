@@ -6,6 +6,7 @@ machine, of which nothing but the clock can be seen.
 """
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -186,6 +187,37 @@ async def test_what_was_said_during_an_outage_is_heard_before_what_was_claimed_a
     with store.read() as connection:
         tries = connection.execute(sa.select(schema_letters.outbox.c.tries)).scalars().all()
     assert tries == [1] * 3
+
+
+async def test_who_is_cut_off_on_the_way_to_a_claim_keeps_nothing(store: Store) -> None:
+    """The thread that claims goes on. Where it came to the store only after all was given back, it
+    took letters for a sender that was gone, and whose process lived.
+    """
+    on_the_way, given_back = threading.Event(), threading.Event()
+
+    def hold(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if "min(outbox.due_at" in statement and not on_the_way.is_set():
+            on_the_way.set()
+            given_back.wait(1.0)  # who gives back may wait for this one instead
+        elif statement.startswith("UPDATE lease") and on_the_way.is_set():
+            given_back.set()
+
+    peer = Peer()
+    async with peer.serving(), asyncio.timeout(60):
+        settings = begin(store, peer.port)
+        with store.write() as connection:
+            secret = meta.site_secret(connection)
+        sa.event.listen(store.engine, "after_cursor_execute", hold)
+        try:
+            sender = worker.Worker(store, settings, secret, HERE, asyncio.Event())
+            task = asyncio.create_task(sender.run(asyncio.Event()))
+            await asyncio.to_thread(on_the_way.wait, 30)
+            task.cancel()
+            await asyncio.wait([task])
+            await asyncio.get_running_loop().shutdown_default_executor()
+        finally:
+            sa.event.remove(store.engine, "after_cursor_execute", hold)
+    assert {(state, holder) for state, holder, _ in states(store)} == {("waiting", None)}
 
 
 def _said(peer: Peer, word: bytes) -> bool:
